@@ -1,0 +1,153 @@
+// The explanation answers to the pointer and to the focus: a word lights its motifs and atoms, a motif its words and atoms.
+const SVG = "http://www.w3.org/2000/svg";
+const FAINT = 0.08;
+
+const data = (root) => {
+  const source = root.querySelector("#light-data");
+  return source ? JSON.parse(source.textContent) : null;
+};
+
+const indices = (element, kind) => [...element.classList]
+  .filter((name) => name.startsWith(`${kind}-`))
+  .map((name) => Number(name.slice(kind.length + 1)));
+
+// Where the atoms of a drawing lie, read off its bonds (each begins at one atom and ends at the other) and labels.
+function places(drawing) {
+  const ends = new Map();
+  const labels = new Map();
+  const add = (map, atom, point) => map.set(atom, [...(map.get(atom) ?? []), point]);
+  const bonds = new Map();
+  for (const path of drawing.querySelectorAll("path[class*='bond-']")) {
+    const [bond] = indices(path, "bond");
+    bonds.set(bond, [...(bonds.get(bond) ?? []), path]);
+  }
+  for (const halves of bonds.values()) {
+    const [from, to] = indices(halves[0], "atom");
+    if (to === undefined) continue;
+    add(ends, from, halves[0].getPointAtLength(0));
+    const last = halves.at(-1);
+    add(ends, to, last.getPointAtLength(last.getTotalLength()));
+  }
+  for (const path of drawing.querySelectorAll("path[class*='atom-']:not([class*='bond-'])")) {
+    const box = path.getBBox();
+    add(labels, indices(path, "atom")[0], { x: box.x + box.width / 2, y: box.y + box.height / 2 });
+  }
+  const middle = (points) => ({
+    x: points.reduce((sum, point) => sum + point.x, 0) / points.length,
+    y: points.reduce((sum, point) => sum + point.y, 0) / points.length,
+  });
+  return new Map([...new Set([...ends.keys(), ...labels.keys()])].map((atom) => {
+    const first = labels.get(atom)?.slice(0, 1);
+    return [atom, middle(first ?? ends.get(atom))];
+  }));
+}
+
+// The middle one of all bond lengths, in the drawing's own units: halos keep their size whatever the scale.
+function bondLength(drawing, where) {
+  const lengths = [...drawing.querySelectorAll("path[class*='bond-']")].map((path) => {
+    const [a, b] = indices(path, "atom").map((atom) => where.get(atom));
+    return a && b ? Math.hypot(a.x - b.x, a.y - b.y) : 0;
+  }).filter(Boolean).sort((one, two) => one - two);
+  return lengths[Math.floor(lengths.length / 2)] ?? 40;
+}
+
+function halo(drawing, strength) {
+  drawing.querySelector(".halo")?.remove();
+  if (!strength.size) return;
+  const group = document.createElementNS(SVG, "g");
+  group.setAttribute("class", "halo");
+  const where = places(drawing);
+  const reach = 0.18 * bondLength(drawing, where);
+  const bonds = new Map();
+  for (const path of drawing.querySelectorAll("path[class*='bond-']")) bonds.set(indices(path, "bond")[0], indices(path, "atom"));
+  for (const [from, to] of bonds.values()) {
+    const weakest = Math.min(strength.get(from) ?? 0, strength.get(to) ?? 0);
+    if (weakest <= FAINT || !where.has(from) || !where.has(to)) continue;
+    const line = document.createElementNS(SVG, "line");
+    const [a, b] = [where.get(from), where.get(to)];
+    Object.entries({ x1: a.x, y1: a.y, x2: b.x, y2: b.y, "stroke-width": 2 * reach }).forEach(([name, value]) => line.setAttribute(name, value));
+    line.style.setProperty("--strength", weakest);
+    group.append(line);
+  }
+  for (const [atom, value] of strength) {
+    if (value <= FAINT || !where.has(atom)) continue;
+    const dot = document.createElementNS(SVG, "circle");
+    const { x, y } = where.get(atom);
+    Object.entries({ cx: x, cy: y, r: reach }).forEach(([name, number]) => dot.setAttribute(name, number));
+    dot.style.setProperty("--strength", value);
+    group.append(dot);
+  }
+  const backdrop = drawing.querySelector(":scope > rect");
+  if (backdrop) backdrop.after(group);
+  else drawing.prepend(group);
+}
+
+function strengthOf({ atoms, motifs }, chosen) {
+  const strength = new Map();
+  const scores = chosen?.word === undefined ? null : atoms[chosen.word] ?? [];
+  if (chosen?.motif !== undefined) {
+    for (const atom of motifs[chosen.motif] ?? []) strength.set(atom, scores ? Math.max(scores[atom] ?? 0, 0.3) : 0.8);
+  } else if (scores) {
+    // A word's own strongest atoms stand out, however strong other words are.
+    const [low, high] = [Math.min(...scores), Math.max(...scores)];
+    scores.forEach((score, atom) => strength.set(atom, high > low ? ((score - low) / (high - low)) ** 1.5 : 0.5));
+  }
+  return strength;
+}
+
+// A part is lit when everything that it shares with the choice is equal, and something is shared.
+function fits(part, chosen) {
+  const shared = ["word", "motif"].filter((name) => part.dataset[name] !== undefined && chosen[name] !== undefined);
+  return shared.length > 0 && shared.every((name) => part.dataset[name] === String(chosen[name]));
+}
+
+function light(root, chosen) {
+  root.light ??= data(root);
+  const strength = strengthOf(root.light, chosen);
+  for (const drawing of root.querySelectorAll("[data-drawing] svg")) halo(drawing, strength);
+  root.classList.toggle("choosing", Boolean(chosen));
+  for (const part of root.querySelectorAll("[data-word], [data-motif]")) {
+    part.classList.toggle("lit", Boolean(chosen) && fits(part, chosen));
+    part.classList.remove("linked");
+  }
+  const crossings = [...root.querySelectorAll("[data-mass].lit")];
+  const most = Math.max(0, ...crossings.map((ribbon) => Number(ribbon.dataset.mass)));
+  for (const { dataset } of crossings) {
+    if (Number(dataset.mass) < most / 3) continue;
+    root.querySelector(`.bank[data-word="${dataset.word}"]`)?.classList.add("linked");
+    root.querySelector(`.bank[data-motif="${dataset.motif}"]`)?.classList.add("linked");
+  }
+}
+
+const choiceOf = (element) => {
+  const { word, motif } = element.dataset;
+  if (word !== undefined && motif !== undefined) return { word: Number(word), motif: Number(motif) };
+  return word !== undefined ? { word: Number(word) } : { motif: Number(motif) };
+};
+
+function handler(on) {
+  return (event) => {
+    const part = event.target.closest?.("[data-word], [data-motif]");
+    const root = part?.closest("[data-explanation]");
+    if (!root) return;
+    if (on) light(root, choiceOf(part));
+    else if (!part.contains(event.relatedTarget)) light(root, root.kept ?? null);
+  };
+}
+
+document.addEventListener("pointerover", handler(true));
+document.addEventListener("pointerout", handler(false));
+document.addEventListener("focusin", handler(true));
+document.addEventListener("focusout", handler(false));
+
+// A click keeps the choice, a second one lets it go; touch screens have nothing else.
+document.addEventListener("click", (event) => {
+  const part = event.target.closest("[data-word], [data-motif]");
+  const root = part?.closest("[data-explanation]");
+  if (!root) return;
+  event.preventDefault();
+  const next = choiceOf(part);
+  const same = root.kept && root.kept.word === next.word && root.kept.motif === next.motif;
+  root.kept = same ? null : next;
+  light(root, root.kept);
+});

@@ -1,0 +1,1 @@
+"""What every part of the science needs: errors, progress, checkpoints, devices, a sandbox for user input."""

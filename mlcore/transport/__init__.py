@@ -1,0 +1,1 @@
+"""Optimal transport: torch tensors in, torch tensors out."""

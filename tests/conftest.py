@@ -1,0 +1,107 @@
+"""What every test may use, and what happens to tests whose service is not there."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+from urllib.parse import urlsplit
+
+import pytest
+
+REQUIRED = os.environ.get("FERRY_REQUIRE_SERVICES") == "1"
+BROWSERS = ("/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome")
+
+
+def redis_url() -> str | None:
+    """The Redis that tests may empty, if it answers."""
+    url = os.environ.get("FERRY_TEST_REDIS_URL")
+    return url if url and _listens(url, 6379) else None
+
+
+def database_url() -> str | None:
+    """The PostgreSQL server that tests may use, if it answers."""
+    url = os.environ.get("FERRY_TEST_DATABASE_URL")
+    return url if url and _listens(url, 5432) else None
+
+
+def chromium() -> str | None:
+    """The browser's program, if there is one."""
+    named = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    return named or next((path for path in BROWSERS if os.path.exists(path)), None)  # noqa: PTH110
+
+
+def _listens(url: str, port: int) -> bool:
+    parts = urlsplit(url)
+    try:
+        with socket.create_connection((parts.hostname or "127.0.0.1", parts.port or port), timeout=1):
+            return True
+    except OSError:
+        return False
+
+
+def pytest_report_header() -> str:
+    """Which database the tests run on."""
+    from django.db import connection
+
+    return f"database: {connection.vendor}"
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip a test whose service is missing; in CI, where every service is promised, fail it."""
+    missing = None
+    for mark in item.iter_markers("service"):
+        for name in mark.args or ("redis",):
+            if (redis_url() if name == "redis" else database_url()) is None:
+                missing = (
+                    f"{name} does not answer: set FERRY_TEST_{'REDIS' if name == 'redis' else 'DATABASE'}_URL"
+                )
+    if item.get_closest_marker("browser") and chromium() is None:
+        missing = "there is no Chromium: install the package 'chromium'"
+    if missing and REQUIRED:
+        pytest.fail(f"{missing} (FERRY_REQUIRE_SERVICES=1)", pytrace=False)
+    if missing:
+        pytest.skip(missing)
+
+
+@pytest.fixture(scope="session")
+def browser_path() -> str:
+    """Where Chromium is, for tests marked ``browser``."""
+    path = chromium()
+    assert path is not None
+    return path
+
+
+@pytest.fixture
+def member(db, django_user_model):
+    """A person with the role 'member'."""
+    return _person(django_user_model, "mia", "member")
+
+
+@pytest.fixture
+def other_member(db, django_user_model):
+    """Another one."""
+    return _person(django_user_model, "otto", "member")
+
+
+@pytest.fixture
+def viewer(db, django_user_model):
+    """A person who may only read."""
+    return _person(django_user_model, "vera", "viewer")
+
+
+@pytest.fixture
+def administrator(db, django_user_model):
+    """An administrator."""
+    user = _person(django_user_model, "ada", "admin")
+    user.is_staff = user.is_superuser = True
+    user.save()
+    return user
+
+
+def _person(model, name: str, role: str):
+    from django.contrib.auth.models import Group
+
+    user = model.objects.create_user(name, password="correct horse battery")
+    user.groups.add(Group.objects.get(name=role))
+    return user

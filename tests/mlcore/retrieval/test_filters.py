@@ -1,0 +1,173 @@
+"""Filters are read from URL parameters, written back the same, and let through exactly what they say."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from rdkit import Chem
+from rdkit.Chem import rdFingerprintGenerator
+from rdkit.DataStructs import TanimotoSimilarity
+
+from mlcore.retrieval.filters import Filters, contains, evaluate, facets
+from mlcore.retrieval.shelf import NUMBERS, Shelf
+from mlcore.retrieval.structure import read_pattern, read_structure, tanimoto
+from mlcore.runtime.errors import InputError
+from tests.mlcore.retrieval import small
+
+
+@pytest.fixture(scope="module")
+def shelf() -> Shelf:
+    return Shelf(small.library())
+
+
+def passing(shelf: Shelf, **parameters: str) -> set[str]:
+    rows = evaluate(Filters.parse(parameters), shelf).rows
+    rows = np.arange(shelf.size) if rows is None else rows
+    return {row.name for row in shelf.library.rows(rows)}
+
+
+def expected(pattern: str) -> set[str]:
+    query = Chem.MolFromSmarts(pattern)
+    return {
+        name for name, _, smiles, *_ in small.MOLECULES if Chem.MolFromSmiles(smiles).HasSubstructMatch(query)
+    }
+
+
+def test_nothing_asked_lets_everything_through(shelf: Shelf) -> None:
+    assert evaluate(Filters(), shelf).mask is None
+    assert not Filters.parse({"q": "aspirin", "weight_min": "", "page": "2"})
+
+
+@pytest.mark.parametrize(
+    ("parameters", "names"),
+    [
+        ({"weight_min": "180", "weight_max": "180.2"}, {"aspirin", "theobromine"}),
+        ({"mass": "180.0423", "mass_tolerance": "5ppm"}, {"aspirin"}),
+        ({"mass": "180.05", "mass_tolerance": "0.02 Da"}, {"aspirin", "theobromine"}),
+        ({"mass": "180.0423", "mass_tolerance": "20 mDa"}, {"aspirin"}),
+        ({"charge_min": "1"}, {"ammonium"}),
+        ({"stereocentres_min": "3"}, {"menthol"}),
+        ({"elements": "Cl"}, {"sodium chloride", "chlorobenzene"}),
+        ({"elements": "cl,na"}, {"sodium chloride"}),
+        ({"only": "C O", "heavy_atoms_max": "3"}, {"carbon monoxide", "carbon dioxide"}),
+        ({"only": "C,H,O", "without": "H"}, {"carbon monoxide", "carbon dioxide"}),
+        ({"category": "Amino Acid"}, {"L-alanine", "D-alanine", "glycine"}),
+        ({"category": "ion,metal"}, {"ammonium", "cyanocobalt"}),
+        ({"rings_min": "2", "logp_max": "1", "weight_max": "300"}, {"caffeine", "theobromine"}),
+        ({"elements": "U"}, set()),
+    ],
+)
+def test_columns(shelf: Shelf, parameters: dict[str, str], names: set[str]) -> None:
+    assert passing(shelf, **parameters) == names
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    ["c1ccccc1", "[OX2H]", "C(=O)[OX2H1]", "[#7]", "[R2]", "[r6]", "[#6]~[#8]", "[!#6;!#1]", "C=C", "[CX4;^3]", "[Co]",
+     "*",
+     "[$([OX2H]-C=O)]", "c-c", "[nH]", "[+]"],
+)  # fmt: skip
+def test_substructures_agree_with_rdkit(shelf: Shelf, pattern: str) -> None:
+    assert passing(shelf, substructure=pattern) == expected(pattern)
+
+
+def test_stereo_of_a_pattern_is_compared_unless_ignored(shelf: Shelf) -> None:
+    filters = Filters.parse({"substructure": "C[C@H](N)C(=O)O"})
+    named = {
+        stereo: {row.name for row in shelf.library.rows(evaluate(filters, shelf, stereo=stereo).rows)}
+        for stereo in (True, False)
+    }
+    assert named == {True: {"L-alanine"}, False: {"L-alanine", "D-alanine"}}
+
+
+def test_similarity_is_rdkits(shelf: Shelf) -> None:
+    make = rdFingerprintGenerator.GetMorganGenerator(radius=2, fpSize=2048)
+    bits = make.GetFingerprint(Chem.MolFromSmiles("Oc1ccccc1"))
+    molecules = [Chem.MolFromSmiles(smiles) for _, _, smiles, *_ in small.MOLECULES]
+    rdkits = [TanimotoSimilarity(bits, make.GetFingerprint(molecule)) for molecule in molecules]
+    ours = tanimoto(np.asarray(shelf.library.fingerprints()), read_structure("Oc1ccccc1").morgan)
+    np.testing.assert_allclose(ours, rdkits, atol=1e-6)
+    close = {entry[0] for entry, value in zip(small.MOLECULES, rdkits, strict=True) if value >= 0.3}
+    assert passing(shelf, similar_to="Oc1ccccc1", similarity="0.3") == close
+    assert "phenol" in close
+
+
+def test_all_filters_together(shelf: Shelf) -> None:
+    found = passing(
+        shelf, substructure="[OX2H]", weight_max="160", logp_min="0", without="N", category="terpene"
+    )
+    assert found == {"geraniol", "nerol", "menthol"}
+
+
+@pytest.mark.parametrize(
+    ("parameters", "field", "message"),
+    [
+        ({"weight_min": "heavy"}, "weight_min", "not a number"),
+        ({"logp_max": "inf"}, "logp_max", "not a number"),
+        ({"weight_min": "5", "weight_max": "3"}, "weight_min", "above the greatest"),
+        ({"elements": "Xx"}, "elements", "not an element"),
+        ({"mass": "-3"}, "mass", "above zero"),
+        ({"mass": "10", "mass_tolerance": "some"}, "mass_tolerance", "not a tolerance"),
+        ({"similarity": "7"}, "similarity", "outside 0 to 1"),
+        ({"substructure": "[C"}, "substructure", "cannot be read"),
+        ({"similar_to": "C1CC"}, "similar_to", "never closed"),
+        ({"substructure": "C" * 500}, "substructure", "200 is the limit"),
+    ],
+)
+def test_bad_parameters_are_named(shelf: Shelf, parameters: dict[str, str], field: str, message: str) -> None:
+    with pytest.raises(InputError, match=message) as caught:
+        evaluate(Filters.parse(parameters), shelf)
+    assert caught.value.field == field
+
+
+def test_a_bomb_gives_a_partial_answer_in_time(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mlcore.retrieval.filters._CHUNKS", (4,))
+    pattern = read_pattern("[$([$([#6])])]" + "~*" * 3)
+    slow = contains(pattern, shelf, seconds=0.0)
+    assert slow.unchecked > 0
+    assert f"{slow.unchecked:,} molecules were not checked" in slow.notes[0]
+    assert slow.count(shelf.size) == 0
+    whole = contains(pattern, shelf)
+    assert not whole.notes
+    assert whole.count(shelf.size) > 10
+
+
+numbers = st.floats(-1e4, 1e4, allow_nan=False).map(lambda value: round(value, 4))
+
+
+@given(
+    st.dictionaries(st.sampled_from(NUMBERS), st.tuples(numbers, numbers), max_size=4),
+    st.none() | st.floats(1, 2000).map(lambda value: round(value, 4)),
+    st.sets(st.sampled_from(["C", "N", "Cl", "Br", "Fe"])),
+    st.floats(0, 1).map(lambda value: round(value, 3)),
+)
+@settings(max_examples=80, deadline=None)
+def test_parameters_read_back(
+    ranges: dict[str, tuple[float, float]], mass: float | None, elements: set[str], similarity: float
+) -> None:
+    given_: dict[str, str] = {
+        "elements": ",".join(elements),
+        "similar_to": "CCO",
+        "similarity": str(similarity),
+    }
+    for name, ends in ranges.items():
+        given_[f"{name}_min"], given_[f"{name}_max"] = (str(end) for end in sorted(ends))
+    if mass is not None:
+        given_ |= {"mass": str(mass), "mass_tolerance": "3 ppm"}
+    filters = Filters.parse(given_)
+    assert Filters.parse(filters.parameters()) == filters
+    assert list(Filters.parse(filters.parameters()).parameters().items()) == list(
+        filters.parameters().items()
+    )
+    assert filters.words()
+
+
+def test_facets_count_every_molecule_once(shelf: Shelf) -> None:
+    rows = np.arange(0, shelf.size, 2)
+    counted = facets([(shelf, rows)])
+    assert counted["total"] == len(rows)
+    assert {number["name"] for number in counted["numbers"]} == set(NUMBERS)
+    assert all(sum(number["counts"]) == len(rows) for number in counted["numbers"])
+    assert sum(counted["categories"].values()) == len(rows)

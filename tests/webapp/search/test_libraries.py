@@ -1,0 +1,135 @@
+"""Bringing a library: dry run, confirmation, progress, deletion."""
+
+from __future__ import annotations
+
+import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
+
+from workers import inference, libraries
+
+REPORT = {
+    "read": 1204,
+    "used": 1198,
+    "refused": 2,
+    "duplicates": 4,
+    "notes": ["The column “Structure” was read as SMILES."],
+    "refusals": [
+        {"line": 77, "record": 76, "reason": "Atom 19 is a carbon with 5 bonds.", "raw": "C(C)(C)(C)(C)C"},
+        {"line": 312, "record": 311, "reason": "A ring is never closed.", "raw": "C1CC <b>"},
+    ],
+}
+
+
+@pytest.fixture
+def keeper(client, member, door, monkeypatch):
+    """A logged-in member whose uploads are checked by a fake."""
+    client.force_login(member)
+    monkeypatch.setattr(libraries, "check_upload", lambda file, user: (REPORT, "token-1"))
+    return client
+
+
+def send(client, **fields):
+    file = SimpleUploadedFile("amines_2024.smi", b"CCN amine\n")
+    return client.post("/libraries/new/", {"file": file, "name": "", **fields})
+
+
+def test_everybody_sees_the_shelf_and_only_members_the_form(page, client, member):
+    assert "Log in" in page("/libraries/")
+    client.force_login(member)
+    assert 'type="file"' in page("/libraries/")
+
+
+def test_a_stranger_is_led_to_the_log_in(client, db, door):
+    response = send(client)
+    assert response.status_code == 302
+    assert response.headers["Location"].startswith("/accounts/log-in/")
+
+
+def test_the_dry_run_counts_close_and_every_refusal_has_line_and_reason(keeper):
+    text = send(keeper).content.decode()
+    assert "1,204 = 1,198 used + 4 duplicates + 2 refused" in text
+    assert "Atom 19 is a carbon with 5 bonds." in text
+    assert "C1CC &lt;b&gt;" in text
+    assert 'value="amines 2024"' in text
+    assert "The column “Structure” was read as SMILES." in text
+
+
+def test_a_file_that_cannot_be_read_is_explained(keeper, monkeypatch):
+    def refuse(file, user):
+        raise inference.BadInput("The gzip file ends in the middle.", "file", "Copy it again.")
+
+    monkeypatch.setattr(libraries, "check_upload", refuse)
+    response = send(keeper)
+    assert response.status_code == 422
+    assert "ends in the middle" in response.content.decode()
+    missing = keeper.post("/libraries/new/", {"name": "x"})
+    assert missing.status_code == 422
+    assert "No file was chosen" in missing.content.decode()
+
+
+def test_confirming_starts_a_job_and_shows_it(keeper, monkeypatch):
+    started = []
+    monkeypatch.setattr(
+        libraries, "start_import", lambda token, name, user: started.append((token, name)) or {"id": "j1"}
+    )
+    response = keeper.post("/libraries/start/", {"token": "token-1", "name": "Amines"})
+    assert started == [("token-1", "Amines")]
+    assert response.headers["Location"] == "/libraries/jobs/j1/"
+
+
+@pytest.mark.parametrize(
+    ("state", "polls", "words"),
+    [
+        ("queued", True, "Waiting for a worker"),
+        ("running", True, "450 of 1,198 molecules"),
+        ("stopping", True, "Stopping at the next step"),
+        ("lost", True, "went silent"),
+        ("done", False, "ready to be searched"),
+        ("failed", False, "It failed."),
+        ("stopped", False, "Stopped."),
+    ],
+)
+def test_the_job_page_tells_the_state_and_asks_again_only_while_something_may_change(
+    keeper, monkeypatch, state, polls, words
+):
+    job = {
+        "id": "j1",
+        "kind": "library",
+        "state": state,
+        "done": 450,
+        "total": 1198,
+        "message": "",
+        "library": "amines",
+    }
+    monkeypatch.setattr(libraries, "job_status", lambda job_id, user: job)
+    text = keeper.get("/libraries/jobs/j1/").content.decode()
+    assert words in text
+    assert ("every 2s" in text) is polls
+    part = keeper.get("/libraries/jobs/j1/", HTTP_HX_REQUEST="true").content.decode()
+    assert "<html" not in part
+
+
+def test_refused_records_come_back_as_a_file(keeper, monkeypatch, tmp_path):
+    from workers import uploads
+
+    (tmp_path / "refused.smi").write_text("C1CC broken\n")
+    monkeypatch.setattr(
+        uploads, "find", lambda token, user: uploads.Upload(token, tmp_path / "source.smi", "amines.smi")
+    )
+    response = keeper.get("/libraries/refused/token-1/")
+    assert response.headers["Content-Disposition"] == 'attachment; filename="amines-refused.smi"'
+    assert b"".join(response.streaming_content) == b"C1CC broken\n"
+    (tmp_path / "refused.smi").unlink()
+    assert keeper.get("/libraries/refused/token-1/").status_code == 404
+
+
+def test_deleting_asks_first_and_only_for_ones_own(keeper, door, monkeypatch):
+    own = {"id": "amines", "name": "Amines", "size": 3, "fingerprint": "aa", "status": "ready", "mine": True}
+    monkeypatch.setattr(libraries, "list_libraries", lambda user: [*door.list_libraries(user), own])
+    gone = []
+    monkeypatch.setattr(libraries, "delete_library", lambda name, user: gone.append(name))
+    assert "Delete “Amines”?" in keeper.get("/libraries/amines/delete/").content.decode()
+    assert not gone
+    keeper.post("/libraries/amines/delete/")
+    assert gone == ["amines"]
+    assert keeper.get("/libraries/catalogue/delete/").status_code == 404

@@ -1,0 +1,180 @@
+"""The search page: what it shows for an answer, for none, and for a fault."""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import quote
+
+HTMX = {"HTTP_HX_REQUEST": "true"}
+ROSES = "/?q=a+monoterpenoid+alcohol+that+smells+of+roses"
+MOLFILE = "\n  drawn\n\n  0  0  0  0  0  0            999 V2000\nM  END\n"
+
+
+def test_the_empty_page_shows_examples_with_their_answers_and_what_is_stored(page):
+    text = page("/")
+    assert "a monoterpenoid alcohol that smells of roses" in text
+    assert "finds geraniol" in text
+    assert "Is my structure leaving the building?" in text
+
+
+def test_no_page_asks_another_host_or_carries_inline_script_or_style(page):
+    for address in (
+        "/",
+        ROSES,
+        "/help/",
+        "/basket/",
+        "/lookup/",
+        "/libraries/",
+        "/molecules/catalogue/F0004/?q=a+painkiller",
+    ):
+        text = page(address)
+        assert not re.findall(r'(?:src|href|action)="(?:https?:)?//', text), address
+        assert not re.findall(r"<script(?![^>]*(?:src=|application/json))", text), address
+        assert not re.findall(r"\sstyle=|\son\w+=|<style", text), address
+
+
+def test_a_result_shows_drawing_formula_weight_score_channels_and_words(page):
+    text = page(ROSES)
+    assert text.count("data-result") == 12
+    first = text[text.index("data-result") :][:4000]
+    assert "geraniol" in first
+    assert "C<sub>10</sub>H<sub>18</sub>O" in first
+    assert "154.25 g/mol" in first
+    assert "very likely" in first
+    assert "0.97" in first
+    assert "of a hundred first answers" in first.lower()
+    assert ">meaning</span>" in first
+    assert "<mark>monoterpenoid</mark>" in first
+    assert "theme=dark" in first
+    assert "theme=light" in first
+
+
+def test_the_reading_is_said_and_others_are_offered(page, door):
+    text = page("/?q=asprin")
+    assert "read as a name" in text
+    assert "Searched for <strong>aspirin</strong>" in page("/?q=asprin")
+    page("/?q=rose+oil&read_as=name")
+    assert door.calls[-1][1]["read_as"] == "name"
+    assert 'href="?q=rose+oil&amp;read_as=name' in page("/?q=rose+oil")
+
+
+def test_the_door_is_asked_what_the_address_says(page, door):
+    page(
+        "/?q=rose&weight_min=100&weight_max=200&stereo=ignore&sort=name&k=50&offset=2&substructure=CO&library=catalogue"
+    )
+    _, asked = door.calls[-1]
+    assert asked["filters"] == {"weight_min": 100.0, "weight_max": 200.0, "substructure": "CO"}
+    assert (asked["stereo"], asked["sort"], asked["k"], asked["offset"]) == ("ignore", "name", 50, 2)
+    assert asked["libraries"] == ("catalogue",)
+
+
+def test_filters_are_chips_that_lead_to_the_search_without_them(page):
+    text = page("/?q=rose&weight_min=100&weight_max=200&substructure=CO")
+    assert "Molecular weight 100 to 200 g/mol" in text
+    assert 'href="?q=rose&amp;substructure=CO"' in text
+    assert 'href="?q=rose&amp;weight_min=100&amp;weight_max=200"' in text
+
+
+def test_counts_close_and_pages_link(page, door):
+    door.total = 1204
+    text = page("/?q=rose&k=5&offset=5")
+    assert "<strong>6–10</strong> of 1,204" in text
+    assert 'rel="next" href="?q=rose&amp;k=5&amp;offset=10"' in text
+    assert 'rel="prev" href="?q=rose&amp;k=5"' in text
+
+
+def test_htmx_gets_the_inside_with_title_and_address(client, db, door):
+    response = client.get("/?q=rose&weight_min=&weight_max=200&k=20", **HTMX)
+    text = response.content.decode()
+    assert "<html" not in text
+    assert "<title>rose · Ferry" in text
+    assert response.headers["HX-Push-Url"] == "/?q=rose&weight_max=200"
+    assert "HX-Request" in response.headers["Vary"]
+
+
+def test_going_back_in_history_gets_the_whole_page(client, db, door):
+    response = client.get("/?q=rose", HTTP_HX_HISTORY_RESTORE_REQUEST="true", **HTMX)
+    assert b"<html" in response.content
+
+
+def test_a_form_without_scripts_is_led_to_the_tidy_address(client, db, door):
+    response = client.get("/?q=rose&weight_min=&weight_max=200&sort=score")
+    assert response.status_code == 302
+    assert response.headers["Location"] == "/?q=rose&weight_max=200"
+
+
+def test_a_posted_molfile_gets_the_address_of_its_structure(client, db, door):
+    response = client.post("/", {"q": MOLFILE})
+    assert response.status_code == 302
+    assert response.headers["Location"] == "/?q=CCO"
+    pushed = client.post("/", {"q": MOLFILE, "weight_max": "100"}, **HTMX).headers["HX-Push-Url"]
+    assert pushed == "/?q=CCO&weight_max=100"
+
+
+def test_a_structure_query_is_drawn_and_offers_the_three_ways(page):
+    text = page(f"/?q={quote('C[C@H](N)C(=O)O')}")
+    assert "Your structure, as read" in text
+    assert "Molecules that contain it" in text
+    assert "Tanimoto similarity" in text
+
+
+def test_bad_input_names_fault_and_remedy_with_422(page):
+    text = page("/?q=C1CC", status=422)
+    assert "unclosed ring, atom 1" in text
+    assert "Close the ring" in text
+    assert "Traceback" not in text
+
+
+def test_a_faulty_field_keeps_what_was_typed_and_shows_the_panel(page):
+    text = page("/?q=rose&weight_min=heavy", status=422)
+    assert 'value="heavy"' in text
+    assert 'aria-invalid="true"' in text
+    assert "write a number" in text
+
+
+def test_strange_texts_are_pages_too(page):
+    page("/?q=%00", status=422)
+    for odd in ("🌹🌹", "שמן ורדים", "a" * 5000, "<script>alert(1)</script>", "{{ 7*7 }}"):
+        assert "<script>alert" not in page(f"/?q={quote(odd)}")
+
+
+def test_a_library_that_may_not_be_read_is_not_found(page):
+    assert "There is no library" in page("/?q=rose&library=secret", status=404)
+
+
+def test_nothing_found_offers_what_to_leave_out(page, fakes):
+    text = page(f"/?q={quote(fakes.ABSENT)}&substructure=CO&mode=exact")
+    assert "Nothing fits all of that" in text
+    assert "Leave out “contains CO”" in text
+    assert "similar molecules instead" in text
+    text = page(f"/?q={quote(fakes.ABSENT)}&similar_to=CCO&similarity=0.7")
+    assert 'similarity=0.5">Accept a similarity of 0.5' in re.sub(
+        r"hx-[a-z-]+=\"[^\"]*\"\s?", "", text
+    ).replace('" >', '">')
+
+
+def test_an_absent_molecule_is_said_to_be_absent(page):
+    assert "Probably not in this library." in page("/?q=unobtainium+salt")
+
+
+def test_filters_without_a_text_say_what_is_missing(page, door):
+    assert "write something in the box" in page("/?weight_max=100")
+    assert not door.calls
+
+
+def test_names_are_suggested(client, db, door):
+    assert client.get("/suggest/?q=ge").json()["suggestions"][0]["name"] == "geraniol"
+    assert client.get("/suggest/?q=g").json() == {"suggestions": []}
+
+
+def test_drawings_need_no_inline_style_and_bad_ones_say_why(client, db, door):
+    good = client.get("/drawing.svg?s=CCO&theme=dark&width=300&height=200")
+    assert good.headers["Content-Type"] == "image/svg+xml"
+    assert b"style=" not in good.content
+    assert b'stroke-width="2.0px"' in good.content
+    bad = client.get("/drawing.svg?s=C1CC(")
+    assert bad.status_code == 422
+    assert "Cache-Control" not in bad.headers
+    assert client.get(
+        "/drawing.svg?s=CCO&width=9999999&height=x&atoms=0,99999999999999999999,q"
+    ).status_code in {200, 422}

@@ -1,0 +1,89 @@
+"""Baskets, exports and lists: exactly what was chosen, and nothing dropped in silence."""
+
+from __future__ import annotations
+
+import csv
+import io
+
+import pytest
+
+
+def export(client, **fields):
+    return client.post("/export/", {"format": "csv", **fields})
+
+
+def test_what_is_shown_is_what_is_exported(client, db, door):
+    response = export(
+        client, scope="shown", shown=["catalogue:F0003", "catalogue:F0001"], pick="catalogue:F0000", q="rose"
+    )
+    assert response.headers["Content-Disposition"] == 'attachment; filename="ferry.csv"'
+    assert door.calls[-1][1]["rows"] == [("catalogue", "F0003"), ("catalogue", "F0001")]
+    assert door.calls[-1][1]["query"] == "rose"
+
+
+def test_the_basket_is_exported_once_each_in_order(client, db, door):
+    export(client, scope="basket", pick=["catalogue:F0005", "catalogue:F0002", "catalogue:F0005"])
+    assert door.calls[-1][1]["rows"] == [("catalogue", "F0005"), ("catalogue", "F0002")]
+
+
+def test_all_found_runs_the_search_again(client, db, door):
+    export(client, scope="all", search="?q=rose&weight_max=155", q="rose")
+    exported = [row for _, row in door.calls[-1][1]["rows"]]
+    assert len(exported) == 6
+    assert door.calls[0][1]["filters"] == {"weight_max": 155.0}
+
+
+@pytest.mark.parametrize(
+    ("fields", "status", "words"),
+    [
+        ({"scope": "basket"}, 422, "Nothing was selected"),
+        ({"scope": "basket", "pick": "catalogue:F0001", "format": "exe"}, 422, "no file format"),
+        ({"scope": "basket", "pick": "nonsense"}, 422, "names no molecule"),
+        ({"scope": "basket", "pick": "secret:F0001"}, 404, "no library"),
+        ({"scope": "basket", "pick": "catalogue:F9999"}, 404, "no molecule"),
+    ],
+)
+def test_exports_that_cannot_be_made_say_why(client, db, door, fields, status, words):
+    response = export(client, **fields)
+    assert response.status_code == status
+    assert words in response.content.decode()
+
+
+def test_the_basket_page_shows_rows_and_names_what_is_gone(page):
+    text = page("/basket/?pick=catalogue:F0000&pick=catalogue:F9999&pick=catalogue:F0000")
+    assert text.count("data-basket-row") == 1
+    assert "No longer there" in text
+    assert "catalogue:F9999" in text
+    assert "Nothing is in it yet" in page("/basket/")
+
+
+def test_a_list_is_found_ambiguous_or_not_and_counts_close(client, db, door):
+    text = client.post("/lookup/", {"items": "aspirin\n\npain\nphlogiston\n"}).content.decode()
+    assert "What was found" in text
+    for status in ("found", "ambiguous", "not found"):
+        assert f">{status}</td>" in text
+    assert text.count("<dd>1</dd>") == 3
+    assert "<dd>3</dd>" in text
+
+
+def test_a_list_that_is_empty_or_too_long_keeps_the_text(client, db, door):
+    empty = client.post("/lookup/", {"items": " \n "})
+    assert empty.status_code == 422
+    assert "The list is empty" in empty.content.decode()
+    long = client.post("/lookup/", {"items": "aspirin\n" * 1001})
+    assert long.status_code == 422
+    assert "1,001 entries" in long.content.decode()
+    assert "aspirin\naspirin" in long.content.decode()
+
+
+def test_the_table_has_a_line_for_every_entry_and_no_formulas(client, db, door):
+    response = client.post("/lookup/export/", {"items": "aspirin\npain\n=cmd()\n-x"})
+    rows = list(csv.reader(io.StringIO(response.content.decode())))
+    assert rows[0][:2] == ["entry", "status"]
+    assert [row[:2] for row in rows[1:]] == [
+        ["aspirin", "found"],
+        ["pain", "ambiguous"],
+        ["pain", "ambiguous"],
+        ["'=cmd()", "not found"],
+        ["'-x", "not found"],
+    ]

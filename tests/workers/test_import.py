@@ -1,0 +1,129 @@
+"""An import for real: through the job, the science and the disk; killed half-way; stopped; deleted meanwhile."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.db import connection
+
+from tests.workers.tiny import TinyModel
+from workers import jobs, libraries, science, work
+from workers.models import Job, Library
+
+pytestmark = pytest.mark.django_db(transaction=True)
+ROOT = Path(__file__).resolve().parents[2]
+
+#: perform a job in a process that can be killed; the model is slow enough to be caught at work
+VICTIM = """
+import os, sys
+import django
+django.setup()
+from pathlib import Path
+from django.conf import settings
+from tests.workers.tiny import TinyModel
+from workers import science, work
+from mlcore.retrieval import importer
+settings.FERRY_DATA = Path(sys.argv[2])
+science.load_model = lambda folder: TinyModel(pause=0.004)
+build = importer.build
+def small_steps(*args, **options):
+    return build(*args, **options, commit_every=64, workers=1)
+import mlcore.retrieval.library
+mlcore.retrieval.library.build = small_steps
+work.perform(sys.argv[1])
+"""
+
+
+@pytest.fixture(autouse=True)
+def tiny(monkeypatch, house):
+    """The small model instead of a trained one; no bells."""
+    monkeypatch.setattr(science, "load_model", lambda folder: TinyModel())
+    monkeypatch.setattr(jobs, "ring", lambda job: None)
+
+
+def alkanes(count: int, extra: str = "") -> SimpleUploadedFile:
+    """A table of ``count`` different molecules, and whatever else."""
+    lines = [f"m{n},{'C' * (n % 40 + 1)}{'N' * (n // 40 + 1)}" for n in range(count)]
+    return SimpleUploadedFile("mine.csv", ("id,smiles\n" + "\n".join(lines) + "\n" + extra).encode())
+
+
+def begin(user, file: SimpleUploadedFile) -> Job:
+    """Check and submit."""
+    report, token = libraries.check_upload(file, user)
+    assert report["read"] == report["used"] + report["refused"] + report["duplicates"]
+    return Job.objects.get(pk=libraries.start_import(token, "Mine", user)["id"])
+
+
+def test_from_a_table_to_a_library_that_opens(member, settings):
+    job = begin(member, alkanes(20, extra="bad,C1CC\ntwice,CN\n"))
+    assert work.perform(str(job.pk)) == "done"
+    row = Library.objects.get(pk="mine")
+    assert (row.state, row.size) == ("ready", 20)
+    assert (row.report["read"], row.report["refused"], row.report["duplicates"]) == (22, 1, 1)
+    assert row.model_hash == TinyModel.fingerprint
+    assert str(settings.FERRY_DATA) not in str(row.report), "no paths of this machine in what people read"
+    opened = science.open_library(row.folder, TinyModel.fingerprint)
+    assert opened.size == 20
+    assert opened.id == "mine"
+    assert list((settings.FERRY_DATA / "uploads").iterdir()) == [], "the upload is gone once it is imported"
+
+
+def test_killed_half_way_it_is_taken_up_by_the_sweeper_and_loses_no_row(member, settings):
+    settings.FERRY_LEASE = 1.5
+    job = begin(member, alkanes(600))
+    environment = {**os.environ, "DATABASE_URL": f"sqlite:///{connection.settings_dict['NAME']}"}
+    environment["DJANGO_SETTINGS_MODULE"] = "webapp.settings"
+    environment["FERRY_LEASE"] = "1.5"
+    environment["FERRY_HEARTBEAT"] = "0.3"
+    victim = subprocess.Popen(
+        [sys.executable, "-c", VICTIM, str(job.pk), str(settings.FERRY_DATA)], cwd=ROOT, env=environment
+    )
+    try:
+        until = time.monotonic() + 60
+        while Job.objects.get(pk=job.pk).progress.get("done", 0) < 64:
+            assert victim.poll() is None, "it ended before it could be killed"
+            assert time.monotonic() < until
+            time.sleep(0.05)
+    finally:
+        victim.send_signal(signal.SIGKILL)
+        victim.wait()
+    job.refresh_from_db()
+    assert job.state == "running"
+    assert 64 <= job.progress["done"] < 600
+    assert Library.objects.get(pk="mine").state == "importing"
+    until = time.monotonic() + 20
+    while jobs.sweep() == 0:
+        assert time.monotonic() < until
+        time.sleep(0.2)
+    assert Job.objects.get(pk=job.pk).state == "queued"
+    assert work.perform(str(job.pk)) == "done"
+    job.refresh_from_db()
+    assert job.attempts == 2
+    assert "after record" in job.log_tail, "it must go on, not begin again"
+    row = Library.objects.get(pk="mine")
+    assert (row.size, row.report["read"], row.report["used"]) == (600, 600, 600)
+    opened = science.open_library(row.folder, TinyModel.fingerprint)
+    assert sorted(r.id for r in opened.rows(range(600))) == sorted(f"m{n}" for n in range(600))
+
+
+def test_a_file_without_molecules_is_refused_before_anything_is_made(member, settings):
+    from workers.errors import BadInput
+
+    with pytest.raises(BadInput, match="structures"):
+        libraries.check_upload(SimpleUploadedFile("x.csv", b"name,colour\na,red\n"), member)
+    assert not Job.objects.exists()
+
+
+def test_a_library_that_was_deleted_meanwhile_leaves_no_files(member, settings):
+    job = begin(member, alkanes(5))
+    folder = Library.objects.get(pk="mine").folder
+    Library.objects.all().delete()
+    assert work.perform(str(job.pk)) == "failed"
+    assert not folder.exists()

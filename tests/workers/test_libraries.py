@@ -1,0 +1,156 @@
+"""Bringing a library: the upload, who may do it, the job, taking it away again."""
+
+from __future__ import annotations
+
+import os
+import time
+
+import pytest
+from django.core.exceptions import PermissionDenied
+from django.core.files.uploadedfile import SimpleUploadedFile
+
+from workers import inference, jobs, libraries, uploads
+from workers.errors import BadInput, Busy, NotFound
+from workers.models import Job, Library
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+REPORT = {"read": 2, "used": 1, "refused": 1, "duplicates": 0, "refusals": []}
+
+
+@pytest.fixture(autouse=True)
+def quiet(monkeypatch, science):
+    """No bells; a dry run that always says the same."""
+    monkeypatch.setattr(jobs, "ring", lambda job: None)
+    monkeypatch.setattr(inference, "check_import", lambda path: REPORT)
+
+
+def molecules(name: str = "mine.csv.gz", content: bytes = b"smiles\nCCO\n") -> SimpleUploadedFile:
+    """A file as a browser sends it."""
+    return SimpleUploadedFile(name, content)
+
+
+def test_the_built_in_library_is_there_for_everybody(viewer):
+    entry = libraries.list_libraries(viewer)[0]
+    assert entry == {
+        "id": "catalogue",
+        "name": "Catalogue",
+        "size": 3,
+        "fingerprint": "f" * 64,
+        "status": "ready",
+        "mine": False,
+    }
+
+
+def test_from_a_file_to_a_job_and_a_library(member, other_member):
+    report, token = libraries.check_upload(molecules(), member)
+    assert report == REPORT
+    job = libraries.start_import(token, "  My   Aldehydes ", member)
+    assert job["state"] == "queued"
+    assert job["library"] == "my-aldehydes"
+    mine = libraries.list_libraries(member)[1]
+    assert (mine["name"], mine["status"], mine["mine"]) == ("My Aldehydes", "importing", True)
+    assert len(libraries.list_libraries(other_member)) == 1, "a new library is private"
+    assert libraries.start_import(token, "again", member)["id"] == job["id"], "pressed twice"
+
+
+def test_two_libraries_of_one_name_and_the_reserved_one_get_ids_of_their_own(member):
+    made = []
+    for name in ("Catalogue", "Same", "Same", "…"):
+        _, token = libraries.check_upload(molecules(), member)
+        Job.objects.update(state="done", finished="2026-01-01T00:00Z")
+        made.append(libraries.start_import(token, name, member)["library"])
+    assert len({"catalogue", *made}) == 5
+    assert made[3] == "library"
+
+
+def test_a_viewer_may_not(viewer):
+    with pytest.raises(PermissionDenied, match="member"):
+        libraries.check_upload(molecules(), viewer)
+
+
+@pytest.mark.parametrize("name", ["x.exe", "x", "x.csv.zip", "x.gz", ".csv"])
+def test_other_endings_are_refused_by_name(member, name):
+    with pytest.raises(BadInput, match=r"ending"):
+        libraries.check_upload(molecules(name), member)
+
+
+def test_an_empty_file_is_refused(member):
+    with pytest.raises(BadInput, match="empty"):
+        libraries.check_upload(molecules(content=b""), member)
+
+
+def test_a_refused_file_leaves_nothing_behind(member, monkeypatch, settings):
+    def refuse(path):
+        raise BadInput("no structures")
+
+    monkeypatch.setattr(inference, "check_import", refuse)
+    with pytest.raises(BadInput):
+        libraries.check_upload(molecules(), member)
+    assert list((settings.FERRY_DATA / "uploads").iterdir()) == []
+
+
+def test_a_nearly_full_disk_takes_nothing(member, monkeypatch):
+    monkeypatch.setattr(uploads, "SPARE_BYTES", 10**18)
+    with pytest.raises(Busy, match="disk"):
+        libraries.check_upload(molecules(), member)
+
+
+@pytest.mark.parametrize("token", ["", "../../etc", "0" * 32])
+def test_tokens_that_are_none(member, token):
+    with pytest.raises(NotFound):
+        libraries.start_import(token, "x", member)
+
+
+def test_an_upload_is_its_owners(member, other_member):
+    _, token = libraries.check_upload(molecules(), member)
+    with pytest.raises(NotFound):
+        libraries.start_import(token, "x", other_member)
+
+
+def test_a_name_is_needed(member):
+    _, token = libraries.check_upload(molecules(), member)
+    for name in ("", "   ", "x" * 121):
+        with pytest.raises(BadInput, match="name"):
+            libraries.start_import(token, name, member)
+
+
+def test_deleting_takes_rows_files_and_the_job_with_it(member, write_library):
+    _, token = libraries.check_upload(molecules(), member)
+    job = libraries.start_import(token, "Mine", member)
+    library = Library.objects.get(pk="mine")
+    write_library(library.folder)
+    write_library(library.folder.with_name("mine.building"))
+    libraries.delete_library("mine", member)
+    assert not Library.objects.exists()
+    assert not library.folder.exists()
+    assert not library.folder.with_name("mine.building").exists()
+    assert libraries.job_status(job["id"], member)["state"] == "stopped"
+    with pytest.raises(NotFound):
+        uploads.find(token)
+
+
+def test_only_the_owner_deletes(member, other_member):
+    Library.objects.create(id="mine", name="Mine", owner=member, visibility="shared", state="ready")
+    with pytest.raises(PermissionDenied):
+        libraries.delete_library("mine", other_member)
+    Library.objects.update(visibility="private")
+    with pytest.raises(NotFound):
+        libraries.delete_library("mine", other_member)
+    with pytest.raises(PermissionDenied, match="comes with"):
+        libraries.delete_library("catalogue", member)
+
+
+def test_old_uploads_go_unless_a_job_needs_them(member):
+    _, forgotten = libraries.check_upload(molecules(), member)
+    _, needed = libraries.check_upload(molecules(), member)
+    _, fresh = libraries.check_upload(molecules(), member)
+    libraries.start_import(needed, "Needed", member)
+    old = time.time() - uploads.KEPT_SECONDS - 60
+    for token in (forgotten, needed):
+        os.utime(uploads.find(token).folder, (old, old))
+    assert uploads.clear_stale() == 1
+    assert uploads.find(needed).name == "mine.csv.gz"
+    assert uploads.find(fresh).path.name == "source.csv.gz"
+    with pytest.raises(NotFound):
+        uploads.find(forgotten)

@@ -1,0 +1,1 @@
+"""What the API reads (``parameters``, ``bodies``) and what it answers (``answers``)."""

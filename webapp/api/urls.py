@@ -1,0 +1,50 @@
+"""Addresses below /api/."""
+
+from __future__ import annotations
+
+from django.urls import include, path, re_path
+from django.views.decorators.cache import cache_page
+from drf_spectacular.views import SpectacularJSONAPIView, SpectacularSwaggerSplitView
+
+from webapp.api.views.depiction import DepictView
+from webapp.api.views.explanation import ComparisonView, ExplanationView
+from webapp.api.views.export import ExportView
+from webapp.api.views.fallback import FallbackView
+from webapp.api.views.jobs import JobStopView, JobView
+from webapp.api.views.libraries import LibrariesView, LibraryView
+from webapp.api.views.molecules import MoleculeView, NeighboursView
+from webapp.api.views.search import SearchView, SuggestView
+from webapp.api.views.structures import DescribeView, LookupView
+
+app_name = "api"
+ONE_HOUR = 3_600
+
+v1 = [
+    path("search/", SearchView.as_view(), name="search"),
+    path("suggest/", SuggestView.as_view(), name="suggest"),
+    path(
+        "molecules/<str:library>/<path:identifier>/neighbours/", NeighboursView.as_view(), name="neighbours"
+    ),
+    path("molecules/<str:library>/<path:identifier>/", MoleculeView.as_view(), name="molecule"),
+    path("depict/", DepictView.as_view(), name="depict"),
+    path("structures/describe/", DescribeView.as_view(), name="describe"),
+    path("explanation/", ExplanationView.as_view(), name="explanation"),
+    path("comparison/", ComparisonView.as_view(), name="comparison"),
+    path("lookup/", LookupView.as_view(), name="lookup"),
+    path("export/", ExportView.as_view(), name="export"),
+    path("libraries/", LibrariesView.as_view(), name="libraries"),
+    path("libraries/<str:library>/", LibraryView.as_view(), name="library"),
+    path("jobs/<str:job>/", JobView.as_view(), name="job"),
+    path("jobs/<str:job>/stop/", JobStopView.as_view(), name="job-stop"),
+]
+
+urlpatterns = [
+    path("v1/", include(v1)),
+    path("schema/", cache_page(ONE_HOUR)(SpectacularJSONAPIView.as_view()), name="schema"),
+    path(
+        "docs/",
+        SpectacularSwaggerSplitView.as_view(url_name="api:schema", template_name="api/docs.html"),
+        name="docs",
+    ),
+    re_path(r"^(?P<path>.*)$", FallbackView.as_view(), name="fallback"),
+]

@@ -1,0 +1,1 @@
+"""One module a subject. A view parses, calls one function of the floor below, and responds."""

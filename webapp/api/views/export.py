@@ -1,0 +1,69 @@
+"""Files of named rows, or of the hits of a search."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.http import HttpResponse
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema
+from rest_framework.request import Request
+
+from webapp.api import examples
+from webapp.api.access import readable
+from webapp.api.serializers.bodies import ExportBody, ExportParameters
+from webapp.api.views.base import ApiView
+from webapp.api.views.search import find
+from workers import inference
+
+FILES = {
+    (200, "text/csv"): OpenApiTypes.STR,
+    (200, "chemical/x-mdl-sdfile"): OpenApiTypes.STR,
+    (200, "chemical/x-daylight-smiles"): OpenApiTypes.STR,
+}
+
+
+class ExportView(ApiView):
+    reads_only = True
+
+    @extend_schema(
+        operation_id="export",
+        tags=["export"],
+        summary="Download rows or the hits of a search as CSV, SDF or SMILES",
+        description="Repeat row=library:id for chosen rows, or the parameters of a search for what it shows.",
+        parameters=[ExportParameters],
+        responses=FILES,
+    )
+    def get(self, request: Request) -> HttpResponse:
+        """Export what the address names."""
+        values = self.read_query(ExportParameters)
+        kind, rows = values.pop("format"), values.pop("row", [])
+        return _file(request, kind, rows, values if "q" in values else None)
+
+    @extend_schema(
+        operation_id="export_long",
+        tags=["export"],
+        summary="The same for lists too long for an address",
+        request=ExportBody,
+        responses=FILES,
+        examples=[examples.EXPORT_BODY],
+    )
+    def post(self, request: Request) -> HttpResponse:
+        """Export what the body names."""
+        values = self.read_body(ExportBody)
+        rows = [(row["library"], row["id"]) for row in values.get("rows", ())]
+        return _file(request, values["format"], rows, values.get("search"))
+
+
+def _file(
+    request: Request, kind: str, rows: list[tuple[str, str]], search: dict[str, Any] | None
+) -> HttpResponse:
+    """The file as a download; without rows, those that the search shows."""
+    if rows:
+        readable(request, [library for library, _ in rows])
+    elif search is not None:
+        hits = find(request, search)["hits"]
+        rows = [(hit["library"], hit["molecule"]["id"]) for hit in hits]
+    name, content_type, content = inference.export(kind, rows, search["q"] if search else "")
+    headers = {"Content-Disposition": f'attachment; filename="{name}"', "X-Content-Type-Options": "nosniff"}
+    return HttpResponse(content, content_type=content_type, headers=headers)

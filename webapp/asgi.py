@@ -1,0 +1,18 @@
+"""The application that the web server runs. Loading it also starts to load the model, in the background."""
+
+from __future__ import annotations
+
+import os
+
+from django.core.asgi import get_asgi_application
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "webapp.settings")
+django_application = get_asgi_application()
+
+from django.conf import settings  # noqa: E402  after the application has set Django up
+
+from webapp.limits import UploadLimit  # noqa: E402
+from workers import inference  # noqa: E402
+
+application = UploadLimit(django_application, settings.FERRY_MAX_UPLOAD)
+inference.warm_up()

@@ -1,0 +1,1 @@
+"""One small module a page: parse, call one function, render."""

@@ -1,0 +1,250 @@
+"""One model and the open libraries of this process, shared by all its threads.
+
+Loaded at the first question or by :meth:`Engine.warm_in_background`. Before every answer the stamps of the library
+folders are compared, so that an import, a deletion or a promoted model is seen by the next question; the answers under
+way keep what they have.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.db import connections
+
+from workers import catalogue, registry, science
+from workers.errors import Busy, NotFound
+
+log = logging.getLogger(__name__)
+
+MODEL_CHECK_SECONDS = 2.0
+WARM_AGAIN_SECONDS = 5.0
+
+Stamp = tuple[int, int, int]
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """What answers: a model, libraries by id, and the searcher over all of them."""
+
+    folder: Path
+    model: Any
+    libraries: Mapping[str, Any]
+    stamps: Mapping[Path, Stamp]
+    searcher: Any
+    stale: frozenset[str] = frozenset()
+    faults: Mapping[str, str] = field(default_factory=dict)
+
+
+class Engine:
+    """Answers the verbs of the door. ``tools`` is :mod:`workers.science` or, in tests, something with its functions."""
+
+    def __init__(
+        self, tools: Any = science, *, searches: int = 4, wait: float = 20.0, threads: int = 0
+    ) -> None:
+        self._tools = tools
+        self._wait = wait
+        self._threads = threads
+        self._turns = threading.BoundedSemaphore(searches)
+        self._changing = threading.Lock()
+        self._loaded: Loaded | None = None
+        self._model_folder: tuple[float, Path] | None = None
+        self._warm = False
+        self._fault = "The model is being loaded."
+
+    def answer(self, verb: str, arguments: Mapping[str, Any]) -> Any:
+        """Call ``verb`` of the tools. Raises BadInput, NotFound or Busy."""
+        act = getattr(self._tools, f"do_{verb}")
+        if verb in self._tools.WITHOUT_MODEL:
+            with self._turn():
+                return act(**arguments)
+        loaded = self.loaded()
+        with self._turn():
+            return act(loaded, **self._chosen(loaded, arguments))
+
+    def loaded(self) -> Loaded:
+        """Model and libraries as they are on the disk now. Raises Busy when the model cannot be loaded."""
+        folder = self._active_folder()
+        stamps = self._stamps(folder)
+        now = self._loaded
+        if now is not None and now.folder == folder and now.stamps == stamps:
+            return now
+        with self._changing:
+            now = self._loaded
+            if now is None or now.folder != folder or now.stamps != stamps:
+                self._loaded = self._load(
+                    folder, stamps, now if now is not None and now.folder == folder else None
+                )
+            assert self._loaded is not None
+            return self._loaded
+
+    def ready(self) -> dict[str, Any]:
+        """Whether a search would be answered, with what."""
+        loaded = self._loaded
+        if not self._warm or loaded is None:
+            return {"ready": False, "problem": self._fault}
+        return {
+            "ready": True,
+            "model": loaded.model.fingerprint,
+            "libraries": len(loaded.libraries),
+            "faults": dict(loaded.faults),
+        }
+
+    def stale(self) -> frozenset[str]:
+        """Ids of libraries that another model built, as far as they have been looked at."""
+        return self._loaded.stale if self._loaded is not None else frozenset()
+
+    def builtin_folders(self) -> tuple[Path, ...]:
+        """Folders of the libraries that come with the model in use."""
+        return (catalogue.folder_of(self._active_folder()),)
+
+    def warm_in_background(self) -> threading.Thread:
+        """Load everything and answer one question, in a thread that tries again until it works."""
+        thread = threading.Thread(target=self._warm_up, name="warm-up", daemon=True)
+        thread.start()
+        return thread
+
+    def warm(self) -> None:
+        """Load everything and answer one question."""
+        started = time.monotonic()
+        loaded = self.loaded()
+        self._tools.rehearse(loaded)
+        self._warm = True
+        log.info(
+            "ready after %.1f s: %d libraries, model %s",
+            time.monotonic() - started,
+            len(loaded.libraries),
+            loaded.model.fingerprint[:12],
+        )
+
+    def _warm_up(self) -> None:
+        try:
+            while not self._warm:
+                try:
+                    self.warm()
+                except Exception as error:  # told by the health probe until it works
+                    self._fault = str(error)
+                    log.exception("the model cannot be used yet; trying again in %.0f s", WARM_AGAIN_SECONDS)
+                    time.sleep(WARM_AGAIN_SECONDS)
+        finally:
+            connections.close_all()
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        if not self._turns.acquire(timeout=self._wait):
+            raise Busy(
+                f"Too many searches are waiting; none ended within {self._wait:.0f} s. Try again in a moment."
+            )
+        try:
+            yield
+        finally:
+            self._turns.release()
+
+    def _chosen(self, loaded: Loaded, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """The arguments with ``libraries`` resolved to open ones, and a single ``library`` checked."""
+        out = dict(arguments)
+        if "library" in out and out["library"] not in loaded.libraries:
+            raise NotFound(self._why_not(loaded, out["library"]))
+        if "libraries" in out:
+            asked = out["libraries"]
+            wanted = self._shared(loaded) if asked is None else asked
+            out["libraries"] = tuple(name for name in wanted if name in loaded.libraries)
+            if not out["libraries"]:
+                name = next(iter(wanted), None)
+                raise NotFound(self._why_not(loaded, name) if name else "There is no library to search.")
+        return out
+
+    def _why_not(self, loaded: Loaded, name: str) -> str:
+        if name in loaded.faults:
+            return loaded.faults[name]
+        return f"The library '{name[:60]}' is not here, or is still being imported."
+
+    def _shared(self, loaded: Loaded) -> list[str]:
+        from workers.models import Library
+
+        own = {folder.name for folder in _user_folders()}
+        shared = Library.objects.filter(visibility=Library.Visibility.SHARED).values_list("pk", flat=True)
+        return [name for name in loaded.libraries if name not in own] + [
+            name for name in shared if name in own
+        ]
+
+    def _active_folder(self) -> Path:
+        now = time.monotonic()
+        known = self._model_folder
+        if known is None or now - known[0] > MODEL_CHECK_SECONDS:
+            known = self._model_folder = (now, registry.active("retrieval").folder)
+        return known[1]
+
+    def _stamps(self, model: Path) -> dict[Path, Stamp]:
+        found = {}
+        for folder in (catalogue.folder_of(model), *_user_folders()):
+            try:
+                facts = (folder / "manifest.json").stat()
+            except OSError:
+                continue
+            found[folder] = (facts.st_ino, facts.st_mtime_ns, facts.st_size)
+        return found
+
+    def _load(self, folder: Path, stamps: dict[Path, Stamp], before: Loaded | None) -> Loaded:
+        """A new state; what has not changed is taken over from ``before``."""
+        if before is None and self._threads:
+            self._tools.set_threads(self._threads)
+        model = before.model if before is not None else self._tools.load_model(folder)
+        libraries: dict[str, Any] = {}
+        stale, faults = set(), {}
+        kept = {path: before.libraries.get(path.name) for path in stamps} if before is not None else {}
+        for path, stamp in stamps.items():
+            same = before is not None and before.stamps.get(path) == stamp
+            if same and kept.get(path) is not None:
+                libraries[path.name] = kept[path]
+                continue
+            try:
+                libraries[path.name] = self._tools.open_library(path, model.fingerprint)
+            except Busy as error:
+                faults[path.name] = str(error)
+                if self._tools.built_by(path) not in (None, model.fingerprint):
+                    stale.add(path.name)
+                log.warning("the library in %s cannot be opened: %s", path, error)
+        searcher = self._tools.make_searcher(
+            model, libraries, before.searcher if before is not None else None
+        )
+        return Loaded(folder, model, libraries, stamps, searcher, frozenset(stale), faults)
+
+
+def _user_folders() -> list[Path]:
+    root = settings.FERRY_DATA / "libraries"
+    try:
+        return sorted(path for path in root.iterdir() if not path.name.endswith(".building"))
+    except OSError:
+        return []
+
+
+_shared: Engine | None = None
+_making = threading.Lock()
+
+
+def shared() -> Engine:
+    """The engine of this process."""
+    global _shared  # noqa: PLW0603  one model per process is the point
+    with _making:
+        if _shared is None:
+            _shared = Engine(
+                searches=settings.FERRY_SEARCHES,
+                wait=settings.FERRY_SEARCH_WAIT,
+                threads=settings.FERRY_THREADS,
+            )
+        return _shared
+
+
+def use(engine: Engine | None) -> None:
+    """Replace the engine of this process; None makes a new one at the next question."""
+    global _shared  # noqa: PLW0603
+    with _making:
+        _shared = engine

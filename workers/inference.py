@@ -1,0 +1,165 @@
+"""The inference door: what the floors above may ask of the science. JSON-able values in and out.
+
+A verb raises BadInput (what was given cannot be used), NotFound, or Busy (not now), and nothing else a user can cause.
+``libraries`` are ids that the caller has checked against the person asking; None means those that everybody may read.
+With ``FERRY_INFERENCE=queue`` an inference worker answers instead of this process; nothing else changes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+
+from workers import engine, remote
+from workers.errors import BadInput, Busy, NotFound
+
+__all__ = [
+    "BadInput",
+    "Busy",
+    "NotFound",
+    "builtin_folders",
+    "check_import",
+    "compare",
+    "depict",
+    "describe",
+    "explain",
+    "export",
+    "libraries",
+    "lookup",
+    "molecule",
+    "molfile",
+    "neighbours",
+    "ready",
+    "search",
+    "stale",
+    "suggest",
+    "warm_up",
+]
+
+Ids = Sequence[str] | None
+
+
+def search(text: str, *, libraries: Ids = None, **options: Any) -> dict[str, Any]:
+    """Rank molecules for ``text``.
+
+    ``options``: read_as, mode (auto|exact|similar|contains), filters (flat names and values), k, offset, sort, stereo
+    (respect|ignore).
+    """
+    return _ask("search", text=text, libraries=_ids(libraries), **options)
+
+
+def suggest(prefix: str, *, libraries: Ids = None, k: int = 8) -> dict[str, Any]:
+    """Names that begin with ``prefix``: ``{"suggestions": [{"text", "name", "library", "id"}]}``."""
+    return _ask("suggest", prefix=prefix, libraries=_ids(libraries), k=k)
+
+
+def molecule(library: str, id: str) -> dict[str, Any]:
+    """One molecule with everything known about it."""
+    return _ask("molecule", library=library, id=id)
+
+
+def neighbours(library: str, id: str, k: int = 12) -> dict[str, Any]:
+    """The molecules nearest to one of a library."""
+    return _ask("neighbours", library=library, id=id, k=k)
+
+
+def explain(text: str, library: str, id: str) -> dict[str, Any]:
+    """Why a molecule fits ``text``: the transport plan between words and motifs, and each word's atoms."""
+    return _ask("explain", text=text, library=library, id=id)
+
+
+def compare(text: str, library: str, first: str, second: str) -> dict[str, Any]:
+    """Why one molecule stands above another for ``text``."""
+    return _ask("compare", text=text, library=library, first=first, second=second)
+
+
+def describe(structure: str, libraries: Ids = None, k: int = 10) -> dict[str, Any]:
+    """The texts that describe a structure best."""
+    return _ask("describe", structure=structure, libraries=_ids(libraries), k=k)
+
+
+def lookup(items: Sequence[str], libraries: Ids = None) -> dict[str, Any]:
+    """Each item of a list: found, ambiguous or not found."""
+    return _ask("lookup", items=list(items), libraries=_ids(libraries))
+
+
+def depict(
+    structure: str,
+    *,
+    format: str = "svg",
+    width: int = 260,
+    height: int = 200,
+    theme: str = "light",
+    atoms: Sequence[int] = (),
+    stereo: bool = True,
+    ground: str = "",
+) -> bytes:
+    """A drawing of a structure as SVG or PNG; ``ground`` (``#rrggbb``) is painted behind it, else nothing."""
+    return _ask(
+        "depict",
+        structure=structure,
+        format=format,
+        width=width,
+        height=height,
+        theme=theme,
+        atoms=list(atoms),
+        stereo=stereo,
+        ground=ground,
+    )
+
+
+def molfile(structure: str) -> str:
+    """A structure as a V2000 molfile."""
+    return _ask("molfile", structure=structure)
+
+
+def export(format: str, rows: Sequence[tuple[str, str]], query: str = "") -> tuple[str, str, bytes]:
+    """File name, content type and content of the (library, id) ``rows``, in their order."""
+    name, kind, content = _ask("export", format=format, rows=[list(row) for row in rows], query=query)
+    return name, kind, content
+
+
+def libraries() -> list[dict[str, Any]]:
+    """The libraries that are open: id, name, size, fingerprint."""
+    return _ask("libraries")
+
+
+def check_import(path: str) -> dict[str, Any]:
+    """Read a file of molecules as an import would, and write nothing: the report."""
+    return _ask("check_import", path=path)
+
+
+def ready() -> dict[str, Any]:
+    """``{"ready": bool, …}``: whether a search would be answered now, and if not, why."""
+    if settings.FERRY_INFERENCE == "queue":
+        return remote.ready()
+    return engine.shared().ready()
+
+
+def stale() -> frozenset[str]:
+    """Ids of libraries that were built by another model than the one in use."""
+    return engine.shared().stale()
+
+
+def builtin_folders() -> tuple[Path, ...]:
+    """The folders of the libraries that come with the model in use."""
+    return engine.shared().builtin_folders()
+
+
+def warm_up() -> None:
+    """Begin to load the model in the background, so that the first search finds it ready."""
+    if settings.FERRY_INFERENCE != "queue":
+        engine.shared().warm_in_background()
+
+
+def _ids(libraries: Ids) -> list[str] | None:
+    return None if libraries is None else list(libraries)
+
+
+def _ask(verb: str, **arguments: Any) -> Any:
+    if settings.FERRY_INFERENCE == "queue":
+        return remote.ask(verb, arguments)
+    return engine.shared().answer(verb, arguments)
