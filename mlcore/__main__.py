@@ -1,4 +1,4 @@
-"""The command line of the science: ``python -m mlcore <train|evaluate|index|search> …``."""
+"""The command line of the science: ``python -m mlcore <train|evaluate|calibrate|index|search> …``."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from mlcore.runtime.errors import InputError, LibraryError, ModelError
 COMMANDS: dict[str, str | dict[str, str]] = {
     "train": {"retrieval": "mlcore.retrieval.cli_train"},
     "evaluate": {"retrieval": "mlcore.retrieval.cli_evaluate"},
+    "calibrate": {"retrieval": "mlcore.retrieval.cli_calibrate"},
     "index": "mlcore.retrieval.cli_index",
     "search": "mlcore.retrieval.cli_search",
 }
@@ -34,7 +35,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.parse_args(arguments)
         parser.error("say what to do")
     command = importlib.import_module(module)
-    inner = argparse.ArgumentParser(prog=f"python -m mlcore {' '.join(arguments[:used])}", description=command.__doc__)
+    inner = argparse.ArgumentParser(
+        prog=f"python -m mlcore {' '.join(arguments[:used])}", description=command.__doc__
+    )
     command.add_arguments(inner)
     try:
         return int(command.run(inner.parse_args(arguments[used:])))

@@ -98,7 +98,16 @@ def test_importing_the_packages_of_the_science_is_cheap():
     }
 
 
-ELSEWHERE = ('src="http', "src='http", "@import", "url(http", 'from "http', 'import("http', "//cdn", "<script>")
+ELSEWHERE = (
+    'src="http',
+    "src='http",
+    "@import",
+    "url(http",
+    'from "http',
+    'import("http',
+    "//cdn",
+    "<script>",
+)
 
 
 def test_no_page_asks_another_host():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 
 from django.core.asgi import get_asgi_application
 
@@ -14,5 +15,7 @@ from django.conf import settings  # noqa: E402  after the application has set Dj
 from webapp.limits import UploadLimit  # noqa: E402
 from workers import inference  # noqa: E402
 
+# Static files are small and WhiteNoise opens them synchronously; that is meant.
+warnings.filterwarnings("ignore", message="StreamingHttpResponse must consume synchronous iterators")
 application = UploadLimit(django_application, settings.FERRY_MAX_UPLOAD)
 inference.warm_up()

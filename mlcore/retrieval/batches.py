@@ -19,7 +19,9 @@ def neighbour_groups(texts: Tensor, molecules: Tensor, size: int, rng: np.random
     """
     count, reach = len(texts), min(len(texts), 3 * size)
     query = texts + molecules
-    near = torch.cat([(query[i : i + 1024] @ molecules.T).topk(reach).indices for i in range(0, count, 1024)]).numpy()
+    near = torch.cat(
+        [(query[i : i + 1024] @ molecules.T).topk(reach).indices for i in range(0, count, 1024)]
+    ).numpy()
     taken = np.zeros(count, dtype=bool)
     groups: list[list[int]] = []
     for seed in rng.permutation(count):

@@ -79,14 +79,14 @@ class Merge:
 
 @dataclass(frozen=True)
 class Step:
-    """What one commit adds; ``encoding`` belongs to ``rows``, ``text_vectors`` (n, dim) to ``texts``."""
+    """What one commit adds; ``encoding`` belongs to ``rows``, ``text_vectors`` to ``texts``: sentences and wordings."""
 
     state: State  # after the step
     rows: Sequence[NewRow]
     encoding: MoleculeEncoding | None
     merges: Sequence[Merge]
     texts: Sequence[tuple[int, str]]  # row, description
-    text_vectors: np.ndarray | None
+    text_vectors: tuple[np.ndarray, np.ndarray] | None
     refusals: Sequence[tuple[int, int, str, str]]  # line, record, reason, beginning of the text
     mend: str  # what the file to mend grows by
 
@@ -113,7 +113,15 @@ class Building:
     """The folder under construction. One process at a time; see the module's description."""
 
     def __init__(
-        self, out: Path, settings: dict[str, Any], *, dim: int, fine: int, refused_name: str, resume: bool
+        self,
+        out: Path,
+        settings: dict[str, Any],
+        *,
+        dim: int,
+        fine: int,
+        wording: int | None = None,
+        refused_name: str,
+        resume: bool,
     ) -> None:
         self.out = out
         self.folder = out.with_name(f"{out.name}.building")
@@ -132,7 +140,7 @@ class Building:
             self.complete = (self.folder / manifest.NAME).exists()
             self._database = self._open_database()
             if not self.complete:
-                self._open_arrays(dim, fine)
+                self._open_arrays(dim, fine, wording or dim)
 
     # opening
 
@@ -167,7 +175,7 @@ class Building:
             database.execute("COMMIT")
         return database
 
-    def _open_arrays(self, dim: int, fine: int) -> None:
+    def _open_arrays(self, dim: int, fine: int, wording: int) -> None:
         state, folder = self.state, self.folder
         rows = state.used
         self._vectors = ArrayWriter(folder / "vectors.npy", "float32", dim, rows)
@@ -176,13 +184,14 @@ class Building:
         self._morgan = ArrayWriter(folder / "morgan.npy", "uint8", _BYTES, rows)
         self._patterns = ArrayWriter(folder / "patterns.npy", "uint8", _BYTES, rows)
         self._texts = ArrayWriter(folder / "descriptions.npy", "float32", dim, state.descriptions)
+        self._wordings = ArrayWriter(folder / "wordings.npy", "float16", wording, state.descriptions)
         self._owners = ArrayWriter(folder / "description_owners.npy", "int64", None, state.descriptions)
         self._mend = self._refused.open("ab")
         self._mend.truncate(state.mend_bytes)
         self._mend.seek(state.mend_bytes)
         self._parts = [
             self._vectors, *self._motifs.parts(), *self._atoms.parts(), self._morgan, self._patterns,
-            self._texts, self._owners,
+            self._texts, self._wordings, self._owners,
         ]  # fmt: skip
 
     # asking
@@ -222,7 +231,8 @@ class Building:
                 self._morgan.append(_stack(row.prepared.morgan for row in step.rows))
                 self._patterns.append(_stack(row.prepared.pattern for row in step.rows))
             if step.text_vectors is not None:
-                self._texts.append(step.text_vectors)
+                self._texts.append(step.text_vectors[0])
+                self._wordings.append(step.text_vectors[1])
                 self._owners.append(np.array([row for row, _ in step.texts], dtype=np.int64))
             self._mend.write(step.mend.encode("utf-8"))
             for part in self._parts:

@@ -48,7 +48,9 @@ def read_table(path: str | Path) -> list[Row]:
                 )
             rows = [Row(row[columns[0]], row["SMILES"] or "", row.get("description") or "") for row in reader]
     except (UnicodeDecodeError, EOFError, gzip.BadGzipFile) as fault:
-        raise InputError(f"{path.name} cannot be read: {fault}.", remedy="Give a complete UTF-8 file.") from fault
+        raise InputError(
+            f"{path.name} cannot be read: {fault}.", remedy="Give a complete UTF-8 file."
+        ) from fault
     for number, row in enumerate(rows, start=2):
         if not row.smiles:
             raise InputError(f"{path.name} has a row without SMILES.", place=f"line {number}")

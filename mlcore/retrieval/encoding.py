@@ -20,6 +20,13 @@ class TextEncoding:
     phrases: np.ndarray  # (n, tokens, fine) float32, length = share: matched with motifs
     mask: np.ndarray  # (n, tokens) bool, True = real
     spans: list[list[tuple[int, int]]]  # the characters that each real token covers
+    #: (n, width) float32, unit length: what a text says, to be compared with other texts; None: as ``sentence``
+    wording: np.ndarray | None = None
+
+    @property
+    def wordings(self) -> np.ndarray:
+        """The vectors by which texts are compared with texts, (n, width) float32."""
+        return self.sentence if self.wording is None else self.wording
 
 
 @dataclass(frozen=True)

@@ -55,7 +55,9 @@ def evaluate(
         raise InputError("There are no queries.", field="--queries")
     for row in queries:
         if row.id not in numbers:
-            raise InputError(f"The query {row.id} is not among the candidates.", remedy="Ids are shared between files.")
+            raise InputError(
+                f"The query {row.id} is not among the candidates.", remedy="Ids are shared between files."
+            )
         if not row.description.strip():
             raise InputError(f"The query {row.id} has no description.", field="--queries")
     progress.log(f"encoding {len(queries) + len(texts)} texts")
@@ -79,11 +81,13 @@ def evaluate(
     for (pool, direction), (scores, target, members) in tasks.items():
         progress.log(f"ranking {pool} {direction}")
         first = ranks(scores, target)
-        entry = summary(first, scores.shape[1])
+        entry: dict[str, Any] = dict(summary(first, scores.shape[1]))
         if protocol.shortlist:
             forward = direction == "text_to_molecule"
-            found = _reranked(model, spoken, drawn, scores, target, members, truth, first, forward, protocol, progress)
-            entry = summary(found, scores.shape[1])
+            found = _reranked(
+                model, spoken, drawn, scores, target, members, truth, first, forward, protocol, progress
+            )
+            entry = dict(summary(found, scores.shape[1]))
             entry["first_stage"] = summary(first, scores.shape[1])
             entry["reranking"] = _paired(first, found, protocol)
         result[pool][direction] = entry
@@ -107,7 +111,9 @@ def encode_texts(model: RetrievalModel, texts: Sequence[str], progress: Progress
     def joined(name: str) -> np.ndarray:
         arrays = [getattr(part, name) for part in parts]
         if arrays[0].ndim > 1 and name != "sentence":
-            arrays = [np.pad(a, [(0, 0), (0, longest - a.shape[1]), *[(0, 0)] * (a.ndim - 2)]) for a in arrays]
+            arrays = [
+                np.pad(a, [(0, 0), (0, longest - a.shape[1]), *[(0, 0)] * (a.ndim - 2)]) for a in arrays
+            ]
         return np.concatenate(arrays)[back]
 
     spans = [span for part in parts for span in part.spans]
@@ -177,7 +183,9 @@ def _reranked(
 
 
 @torch.inference_mode()
-def rerank_texts(model: RetrievalModel, spoken: TextEncoding, rows: np.ndarray, molecule: MoleculeEncoding) -> np.ndarray:
+def rerank_texts(
+    model: RetrievalModel, spoken: TextEncoding, rows: np.ndarray, molecule: MoleculeEncoding
+) -> np.ndarray:
     """The multi-grained score of one molecule against the chosen texts, (rows,)."""
     total = np.zeros(len(rows), dtype=np.float32)
     lengths = spoken.mask[rows].sum(1)
@@ -187,7 +195,9 @@ def rerank_texts(model: RetrievalModel, spoken: TextEncoding, rows: np.ndarray, 
         tokens, token_shares = split_shares(torch.from_numpy(spoken.tokens[rows[chosen], :size]))
         phrases, phrase_shares = split_shares(torch.from_numpy(spoken.phrases[rows[chosen], :size]))
         mask = torch.from_numpy(spoken.mask[rows[chosen], :size])
-        phrase, token = model.network.fine_scores(TextSide(tokens, phrases, token_shares, phrase_shares, mask), other)
+        phrase, token = model.network.fine_scores(
+            TextSide(tokens, phrases, token_shares, phrase_shares, mask), other
+        )
         sentence = torch.from_numpy(spoken.sentence[rows[chosen]] @ molecule.vectors[0])
         total[chosen] = model.network.combine(sentence, phrase[:, 0], token[:, 0]).numpy()
     return total
@@ -199,6 +209,9 @@ def _paired(first: np.ndarray, found: np.ndarray, protocol: Protocol) -> dict[st
     samples = rng.integers(0, len(first), (protocol.bootstrap, len(first)))
     gains = {"hits@1": (found <= 1).astype(float) - (first <= 1), "mrr": 1.0 / found - 1.0 / first}
     return {
-        name: {"gain": float(gain.mean()), "ci95": np.quantile(gain[samples].mean(1), [0.025, 0.975]).tolist()}
+        name: {
+            "gain": float(gain.mean()),
+            "ci95": np.quantile(gain[samples].mean(1), [0.025, 0.975]).tolist(),
+        }
         for name, gain in gains.items()
     }

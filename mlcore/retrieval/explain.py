@@ -20,7 +20,11 @@ from mlcore.runtime.errors import InputError
 #: links named at the most, and the difference between two hits that a word must make to favour one
 LINKS = 60
 NOTABLE = 0.02
-_PARTS = {"sentence": "the sentence as a whole", "phrase": "its phrases and groups", "token": "its words and atoms"}
+_PARTS = {
+    "sentence": "the sentence as a whole",
+    "phrase": "its phrases and groups",
+    "token": "its words and atoms",
+}
 
 
 @dataclass(frozen=True)
@@ -44,10 +48,15 @@ def _read(model: RetrievalModel, text: str, mol: Chem.Mol) -> _Reading:
     alike = torch.einsum("td,kd->tk", side.tokens[0], other.atoms[0]).numpy()
     pooled = grains.token_atom_parts(side, other, model.network.log_sharpness.exp())[0, 0].numpy()
     said = words(text)
-    inside = [[i for i, (a, b) in enumerate(encoding.spans[0]) if a < b and a < word.end and b > word.start] for word in said]
+    inside = [
+        [i for i, (a, b) in enumerate(encoding.spans[0]) if a < b and a < word.end and b > word.start]
+        for word in said
+    ]
     kept = [i for i, tokens in enumerate(inside) if tokens]
     if not kept:
-        raise InputError("The text has no word that can be explained.", field="q", remedy="Describe the molecule in words.")
+        raise InputError(
+            "The text has no word that can be explained.", field="q", remedy="Describe the molecule in words."
+        )
     by_word = np.stack([plan[inside[i]].sum(0) for i in kept])
     shares = side.token_shares[0].numpy()
     return _Reading(
@@ -55,7 +64,10 @@ def _read(model: RetrievalModel, text: str, mol: Chem.Mol) -> _Reading:
         plan=by_word / max(float(by_word.sum()), 1e-12),
         atoms=np.stack([alike[inside[i]].mean(0) for i in kept]),
         support=np.array([float((pooled * shares)[inside[i]].sum()) for i in kept]),
-        score={name: round(float(getattr(scores, name)[0]), 4) for name in ("total", "sentence", "phrase", "token")},
+        score={
+            name: round(float(getattr(scores, name)[0]), 4)
+            for name in ("total", "sentence", "phrase", "token")
+        },
     )
 
 
@@ -78,7 +90,8 @@ def explain(model: RetrievalModel, text: str, row: MoleculeRow) -> dict[str, Any
         "text": text,
         "molecule": _brief(row),
         "words": [
-            {"index": i, "text": word.text, "start": word.start, "end": word.end} for i, word in enumerate(found.words)
+            {"index": i, "text": word.text, "start": word.start, "end": word.end}
+            for i, word in enumerate(found.words)
         ],
         "motifs": name_motifs(mol, motifs_or_whole(mol)),
         "plan": np.round(found.plan, 6).tolist(),
@@ -107,7 +120,10 @@ def compare(model: RetrievalModel, text: str, first: MoleculeRow, second: Molecu
     ]
     differences = [{"part": part, "first": one.score[part], "second": two.score[part]} for part in _PARTS]
     weights = model.network.log_weights.exp().tolist()
-    gains = {part: weight * (one.score[part] - two.score[part]) for part, weight in zip(_PARTS, weights, strict=True)}
+    gains = {
+        part: weight * (one.score[part] - two.score[part])
+        for part, weight in zip(_PARTS, weights, strict=True)
+    }
     ahead, behind = (first, second) if one.score["total"] >= two.score["total"] else (second, first)
     sign = 1 if ahead is first else -1
     best = max(gains, key=lambda part: sign * gains[part])

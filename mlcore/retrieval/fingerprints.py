@@ -1,4 +1,4 @@
-"""Count fingerprints and exact composition of a molecule: the part of the molecule encoder that no message passing learns.
+"""Count fingerprints and exact composition of a molecule: what no message passing has to learn.
 
 One long vector a molecule, every entry ``log(1 + count)``:
 
@@ -12,7 +12,7 @@ from functools import cache
 
 import numpy as np
 from rdkit import Chem
-from rdkit.Chem import rdFingerprintGenerator as generators
+from rdkit.Chem import rdFingerprintGenerator
 
 #: (name, bits) of each hashed block, in order
 BLOCKS = (("morgan", 2048), ("pairs", 2048), ("torsions", 1024), ("paths", 1024))
@@ -31,10 +31,10 @@ _ELEMENTS = ("C", "H", "N", "O", "P", "S", "F", "Cl", "Br", "I")
 @cache
 def _generators() -> tuple[tuple[int, object], ...]:
     made = (
-        generators.GetMorganGenerator(radius=2, fpSize=BLOCKS[0][1], includeChirality=True),
-        generators.GetAtomPairGenerator(fpSize=BLOCKS[1][1], includeChirality=True),
-        generators.GetTopologicalTorsionGenerator(fpSize=BLOCKS[2][1], includeChirality=True),
-        generators.GetRDKitFPGenerator(fpSize=BLOCKS[3][1], maxPath=5),
+        rdFingerprintGenerator.GetMorganGenerator(radius=2, fpSize=BLOCKS[0][1], includeChirality=True),
+        rdFingerprintGenerator.GetAtomPairGenerator(fpSize=BLOCKS[1][1], includeChirality=True),
+        rdFingerprintGenerator.GetTopologicalTorsionGenerator(fpSize=BLOCKS[2][1], includeChirality=True),
+        rdFingerprintGenerator.GetRDKitFPGenerator(fpSize=BLOCKS[3][1], maxPath=5),
     )
     starts = np.cumsum([0] + [bits for _, bits in BLOCKS])
     return tuple((int(start), made[i]) for i, start in enumerate(starts[:-1]))
@@ -113,7 +113,7 @@ def fingerprint(mol: Chem.Mol) -> tuple[np.ndarray, np.ndarray]:
         lit = min(int(count), limit)
         columns.append(np.arange(start, start + lit))
         values.append(np.full(lit, 0.5))
-        if 0 < lit:  # the last step of the thermometer stands out: the exact count
+        if lit > 0:  # the last step of the thermometer stands out: the exact count
             values[-1][-1] = 1.0
         start += limit
     return np.concatenate(columns).astype(np.int32), np.concatenate(values).astype(np.float32)

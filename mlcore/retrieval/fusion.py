@@ -3,9 +3,10 @@
 Three channels see every candidate:
 
 * *meaning*: the model's score of text against molecule (first the sentence vectors' cosine, then, for the
-shortlist, the combined score of all grains); * *description*: cosine of the query's sentence vector with that
-of the molecule's own text; * *words*: BM25 as a share of what the query could earn
-(:mod:`mlcore.retrieval.lexical`), already 0..1.
+  shortlist, the combined score of all grains);
+* *description*: cosine of the query's wording with that of the molecule's own text: the mean of the text encoder's top
+  layer, which still knows everyday English, where the sentence vector knows molecules only;
+* *words*: BM25 as a share of what the query could earn (:mod:`mlcore.retrieval.lexical`), already 0..1.
 
 The first two are brought to 0..1 by ``logistic((value - centre) / scale)``. The fused value is the weighted
 mean over the channels that a molecule has (one without a text is not punished for it), and the score is the

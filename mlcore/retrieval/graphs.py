@@ -27,7 +27,12 @@ _ELEMENTS = {
 _HYBRID = {
     kind: slot
     for slot, kind in enumerate(
-        [Chem.HybridizationType.S, Chem.HybridizationType.SP, Chem.HybridizationType.SP2, Chem.HybridizationType.SP3]
+        [
+            Chem.HybridizationType.S,
+            Chem.HybridizationType.SP,
+            Chem.HybridizationType.SP2,
+            Chem.HybridizationType.SP3,
+        ]
     )
 }
 _TAGS = {Chem.ChiralType.CHI_TETRAHEDRAL_CW: 1, Chem.ChiralType.CHI_TETRAHEDRAL_CCW: 2}
@@ -94,7 +99,11 @@ def featurise(mol: Chem.Mol) -> MoleculeFeatures:
         (
             bond.GetBeginAtomIdx(),
             bond.GetEndAtomIdx(),
-            ((_TYPES.get(bond.GetBondType(), 4) * 4 + _STEREO.get(bond.GetStereo(), 3)) * 2 + bond.GetIsConjugated()) * 2
+            (
+                (_TYPES.get(bond.GetBondType(), 4) * 4 + _STEREO.get(bond.GetStereo(), 3)) * 2
+                + bond.GetIsConjugated()
+            )
+            * 2
             + bond.IsInRing(),
         )
         for bond in mol.GetBonds()
@@ -144,8 +153,10 @@ class PackedMolecules:
         return PackedMolecules(parts, offsets)
 
     def save(self, path: Path) -> None:
-        arrays = {f"part_{k}": v for k, v in self.parts.items()} | {f"offset_{k}": v for k, v in self.offsets.items()}
-        np.savez(path, **arrays)
+        arrays = {f"part_{k}": v for k, v in self.parts.items()} | {
+            f"offset_{k}": v for k, v in self.offsets.items()
+        }
+        np.savez(path, **arrays)  # type: ignore[arg-type]
 
     @classmethod
     def load(cls, path: Path) -> PackedMolecules:

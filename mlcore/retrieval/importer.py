@@ -136,7 +136,15 @@ def _building(reader: Reader, out: Path, model: Encoder, limits: Limits, resume:
         "rdkit": rdBase.rdkitVersion,
     }
     refused = f"refused.{reader.format}"
-    return Building(out, settings, dim=model.dim, fine=model.fine, refused_name=refused, resume=resume)
+    return Building(
+        out,
+        settings,
+        dim=model.dim,
+        fine=model.fine,
+        wording=getattr(model, "text_width", None),
+        refused_name=refused,
+        resume=resume,
+    )
 
 
 def _facts(reader: Reader, out: Path, model: Encoder, name: str) -> dict[str, Any]:
@@ -248,7 +256,11 @@ class _Import:
         if self._model is not None and step.texts:
             texts = [text for _, text in step.texts]
             parts = [texts[i : i + _TEXTS] for i in range(0, len(texts), _TEXTS)]
-            vectors = np.concatenate([self._model.encode_texts(part).sentence for part in parts])
+            encoded = [self._model.encode_texts(part) for part in parts]
+            vectors = (
+                np.concatenate([each.sentence for each in encoded]),
+                np.concatenate([each.wordings for each in encoded]),
+            )
         state = replace(
             before,
             records=before.records + len(outcomes),

@@ -11,6 +11,7 @@ motifs.npy, motif_scales.npy, motif_offsets.npy           ragged motif vectors (
 atoms.npy, atom_scales.npy, atom_offsets.npy              ragged atom vectors, int8
 morgan.npy, patterns.npy                                  fingerprints (:mod:`.descriptors`)
 descriptions.npy, description_owners.npy                  sentence vectors of the rows' texts, and whose
+wordings.npy                                              vectors of the same texts to compare texts with, float16
 refused.smi / .sdf / .csv / .tsv                          records that were not used, to mend
 ========================================================  =================================================
 
@@ -61,6 +62,7 @@ class Library:
         self._morgan = np.load(folder / "morgan.npy", mmap_mode="r")
         self._patterns = np.load(folder / "patterns.npy", mmap_mode="r")
         self._descriptions = np.load(folder / "descriptions.npy", mmap_mode="r")
+        self._wordings = np.load(folder / "wordings.npy", mmap_mode="r")
         self._owners = np.load(folder / "description_owners.npy")
         # all opened now: after a swap the path leads to another library, these still lead to this one
         self._connections = [connect(folder / "rows.sqlite") for _ in range(_CONNECTIONS)]
@@ -188,8 +190,13 @@ class Library:
         return self._patterns
 
     @property
+    def wordings(self) -> np.ndarray:
+        """The text-to-text channel: (m, width) float16, unit length; owned as :attr:`description_vectors`."""
+        return self._wordings
+
+    @property
     def description_vectors(self) -> tuple[np.ndarray, np.ndarray]:
-        """The text-to-text channel: sentence vectors (m, dim) float32 of the rows' texts and their rows (m,)
+        """Sentence vectors (m, dim) float32 of the rows' texts, comparable with molecules, and their rows (m,)
         int64.
         """
         return self._descriptions, self._owners

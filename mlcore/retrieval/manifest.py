@@ -13,7 +13,7 @@ from typing import Any
 from mlcore.runtime.errors import LibraryError
 
 #: raised by one whenever the files of a library change their meaning
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 NAME = "manifest.json"
 _REBUILD = "Rebuild it: python -m mlcore index --model DIR --molecules FILE --out "
 

@@ -40,6 +40,7 @@ class RetrievalModel:
         self.fingerprint = fingerprint
         self.config, self.card = config, card
         self.dim, self.fine = network.config.dim, network.config.fine
+        self.text_width = network.config.text_width if network.config.use_transformer else network.config.dim
 
     @classmethod
     def load(cls, folder: str | Path) -> RetrievalModel:
@@ -73,6 +74,7 @@ class RetrievalModel:
             phrases=(states.phrases * states.phrase_weights.unsqueeze(2)).numpy(),
             mask=batch.mask.numpy(),
             spans=spans,
+            wording=states.wording.numpy(),
         )
 
     def encode_molecules(self, molecules: Sequence[Chem.Mol]) -> MoleculeEncoding:
@@ -112,7 +114,7 @@ class RetrievalModel:
         sentence = torch.from_numpy(molecules.vectors @ text.sentence[row])
         phrase, token = torch.zeros(len(molecules)), torch.zeros(len(molecules))
         sizes = np.diff(molecules.atom_offsets)
-        for rows in np.arraysplit_shares(np.argsort(sizes, kind="stable"), max(1, len(molecules) // 16)):
+        for rows in np.array_split(np.argsort(sizes, kind="stable"), max(1, len(molecules) // 16)):
             found = self.network.fine_scores(side, molecule_side(molecules, rows))
             phrase[rows], token[rows] = found[0][0], found[1][0]
         total = self.network.combine(sentence, phrase, token)
@@ -152,7 +154,9 @@ def concatenate(parts: Sequence[MoleculeEncoding]) -> MoleculeEncoding:
     """Encodings one after the other."""
 
     def offsets(name: str) -> np.ndarray:
-        return np.concatenate([[0], np.cumsum(np.concatenate([np.diff(getattr(part, name)) for part in parts]))])
+        return np.concatenate(
+            [[0], np.cumsum(np.concatenate([np.diff(getattr(part, name)) for part in parts]))]
+        )
 
     return MoleculeEncoding(
         vectors=np.concatenate([part.vectors for part in parts]),

@@ -52,11 +52,12 @@ def name_motifs(mol: Chem.Mol, groups: Sequence[Sequence[int]]) -> list[dict[str
     seen: dict[str, int] = {}
     out: list[dict[str, object]] = []
     for index, (group, label) in enumerate(zip(groups, labels, strict=True)):
+        shown = label
         if labels.count(label) > 1:
             seen[label] = seen.get(label, 0) + 1
-            label = f"{label} {seen[label]}"
+            shown = f"{label} {seen[label]}"
         spelt = Chem.MolFragmentToSmiles(mol, atomsToUse=list(group))
-        out.append({"index": index, "label": label, "smiles": spelt, "atoms": list(group)})
+        out.append({"index": index, "label": shown, "smiles": spelt, "atoms": list(group)})
     return out
 
 

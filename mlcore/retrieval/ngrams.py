@@ -10,6 +10,7 @@ import re
 import unicodedata
 import zlib
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 
 import numpy as np
 
@@ -22,7 +23,7 @@ def grams(text: str, buckets: int) -> np.ndarray:
     """Distinct buckets (ascending, int64) of the n-grams of ``text``."""
     words = _PIECE.findall(unicodedata.normalize("NFKC", text).lower())[: LIMIT // 3]
     found = [f"1{word}" for word in words]
-    found += [f"2{a} {b}" for a, b in zip(words, words[1:], strict=False)]
+    found += [f"2{a} {b}" for a, b in pairwise(words)]
     found += [f"3{a} {b} {c}" for a, b, c in zip(words, words[1:], words[2:], strict=False)]
     for word in words:
         if len(word) > 5:

@@ -48,7 +48,9 @@ class RetrievalTraining:
 PRESETS = {
     "cpu": RetrievalTraining(),
     "small": RetrievalTraining(
-        model=OrmaConfig(text_layers=3, buckets=16384, bag_width=128, graph_width=96, graph_layers=3, hidden=384),
+        model=OrmaConfig(
+            text_layers=3, buckets=16384, bag_width=128, graph_width=96, graph_layers=3, hidden=384
+        ),
         limit=8000,
         lookup_epochs=3,
         graph_epochs=1,

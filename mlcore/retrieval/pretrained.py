@@ -26,7 +26,9 @@ def _folder() -> Path:
     folder = Path(found.origin).parent / "model"
     digest = hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()
     if not digest.startswith(_SHA256_STARTS):
-        raise ModelError(f"{folder / 'model.safetensors'} is not the genuine weights: its sha256 is {digest}.")
+        raise ModelError(
+            f"{folder / 'model.safetensors'} is not the genuine weights: its sha256 is {digest}."
+        )
     return folder
 
 

@@ -15,11 +15,13 @@ from mlcore.retrieval.fusion import Calibration, Fusion
 from mlcore.retrieval.shelf import Shelf
 
 #: candidates that each channel brings from each library
-POOL = 256
+POOL = 160
 #: candidates that are re-ranked
 SHORTLIST = 64
 #: share of the query's words from which on they count as a channel that matched
 NOTABLE = 0.15
+#: from this cosine on, a description says the same as the query in the same words
+IDENTICAL = 0.99
 #: up to this many descriptions, all of them are compared with the query; above, those of the candidates
 _ALL_DESCRIPTIONS = 60_000
 
@@ -40,7 +42,7 @@ class TextModel(Protocol):
 
 
 @dataclass(eq=False)
-class _Pool:
+class Pool:
     """The candidates of one library and their channels, all (n,)."""
 
     rows: np.ndarray
@@ -66,8 +68,7 @@ def rank_prose(
     after the first fusion are re-ranked. The others keep an estimate of that score below the worst of the
     shortlist.
     """
-    vector = encoding.sentence[0]
-    pools = [_pool(text, vector, shelf, passing) for shelf, passing in zip(shelves, allowed, strict=True)]
+    pools = [pool_of(text, encoding, shelf, passing) for shelf, passing in zip(shelves, allowed, strict=True)]
     sizes = [len(pool.rows) for pool in pools]
     if not sum(sizes):
         return []
@@ -87,6 +88,7 @@ def rank_prose(
     if outside.any():
         fused[outside] = np.minimum(fused[outside], fused[shortlist].min())
         fused[outside] -= 1e-6 * (first.max() - first[outside])  # keep the first stage's order among equals
+    fused[description >= IDENTICAL] = 1.0  # whoever pastes a description means its molecule
     scores = calibration.probability(fused)
     both, meaning = ("meaning", "words"), ("meaning",)
     return [
@@ -105,25 +107,26 @@ def rank_prose(
     ]
 
 
-def _pool(text: str, vector: np.ndarray, shelf: Shelf, allowed: Allowed) -> _Pool:
+def pool_of(text: str, encoding: TextEncoding, shelf: Shelf, allowed: Allowed) -> Pool:
     """The best rows of one library in each channel, with all channels' values."""
+    vector, wording = encoding.sentence[0], encoding.wordings[0]
     _, near = shelf.library.nearest(vector[None], POOL, allowed.mask)
     chosen = [near[0][near[0] >= 0]]
     words = shelf.lexical.scores(text)
     blocked = None if allowed.mask is None else ~allowed.mask
     ranked = words if blocked is None else np.where(blocked, 0.0, words)
     chosen.append(_best(ranked, POOL, above=0.0))
-    vectors, owners = shelf.description_vectors
+    _, owners = shelf.description_vectors
     alike = np.full(shelf.size, -np.inf, np.float32)
     if 0 < len(owners) <= _ALL_DESCRIPTIONS:
-        alike[shelf.described] = np.maximum.reduceat(vectors @ vector, shelf.description_starts)
+        alike[shelf.described] = np.maximum.reduceat(shelf.wordings @ wording, shelf.description_starts)
         shown = alike if blocked is None else np.where(blocked, -np.inf, alike)
         chosen.append(_best(shown, POOL, above=-2.0))
     rows = np.unique(np.concatenate(chosen)).astype(np.int64)
     if len(owners) > _ALL_DESCRIPTIONS:
-        _fill(alike, rows, shelf, vector)
+        _fill(alike, rows, shelf, wording)
     description = alike[rows]
-    return _Pool(
+    return Pool(
         rows=rows,
         sentence=shelf.library.vectors(rows) @ vector if len(rows) else np.empty(0, np.float32),
         description=description,
@@ -143,13 +146,13 @@ def _best(values: np.ndarray, most: int, *, above: float) -> np.ndarray:
     return np.concatenate([sure, ties[: most - len(sure)]])
 
 
-def _fill(alike: np.ndarray, rows: np.ndarray, shelf: Shelf, vector: np.ndarray) -> None:
+def _fill(alike: np.ndarray, rows: np.ndarray, shelf: Shelf, wording: np.ndarray) -> None:
     """Cosines with the descriptions of ``rows`` only, into ``alike``."""
-    vectors, owners = shelf.description_vectors
+    _, owners = shelf.description_vectors
     starts, ends = np.searchsorted(owners, rows, "left"), np.searchsorted(owners, rows, "right")
     for row, start, end in zip(rows, starts, ends, strict=True):
         if end > start:
-            alike[row] = float((vectors[start:end] @ vector).max())
+            alike[row] = float((shelf.wordings[start:end] @ wording).max())
 
 
 def _reranked(

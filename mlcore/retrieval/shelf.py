@@ -31,7 +31,7 @@ _REMEMBERED = 64
 #: everything that is read or built once
 _IN_MEMORY = (
     "columns", "keys", "titles", "categories", "formulas", "elements", "names", "renown", "lexical",
-    "description_vectors", "described", "description_starts",
+    "description_vectors", "wordings", "described", "description_starts",
 )  # fmt: skip
 
 
@@ -152,6 +152,11 @@ class Shelf:
         vectors, owners = self.library.description_vectors
         order = self.description_numbers
         return np.ascontiguousarray(vectors[order]), np.asarray(owners)[order]
+
+    @cached_property
+    def wordings(self) -> np.ndarray:
+        """For comparing texts with texts: (m, width) float32, in the order of :attr:`description_vectors`."""
+        return self.library.wordings[self.description_numbers].astype(np.float32)
 
     @cached_property
     def description_numbers(self) -> np.ndarray:

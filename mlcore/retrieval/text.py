@@ -17,7 +17,6 @@ from transformers import BertConfig, BertModel
 
 from mlcore.retrieval import ngrams
 
-
 #: texts that go through the transformer together
 _CHUNK = 16
 
@@ -42,9 +41,12 @@ class TextStates:
     sentence: Tensor  # (n, dim) unit length
     phrases: Tensor  # (n, tokens, fine) unit length
     tokens: Tensor  # (n, tokens, fine) unit length
-    phrase_weights: Tensor  # (n, tokens) share of each token in the phrase grain, sums to one over real tokens
+    phrase_weights: (
+        Tensor  # (n, tokens) share of each token in the phrase grain, sums to one over real tokens
+    )
     token_weights: Tensor  # (n, tokens) the same for the token grain
     mask: Tensor  # (n, tokens) bool
+    wording: Tensor  # (n, width) unit length: the mean of the top layer, for comparing texts with texts
 
 
 class TextEncoder(nn.Module):
@@ -80,7 +82,8 @@ class TextEncoder(nn.Module):
         if not self.use_transformer:
             empty = self.to_tokens.weight.new_zeros(*mask.shape, self.to_tokens.out_features)
             share = mask / mask.sum(1, keepdim=True)
-            return TextStates(F.normalize(sentence, dim=-1), empty, empty, share, share, mask)  # type: ignore[arg-type]
+            sentence = F.normalize(sentence, dim=-1)  # type: ignore[arg-type]
+            return TextStates(sentence, empty, empty, share, share, mask, sentence)
         lower, middle, top = self._hidden(batch)
         real = mask.unsqueeze(-1)
         mean = (top * real).sum(1) / real.sum(1)
@@ -92,20 +95,25 @@ class TextEncoder(nn.Module):
             phrase_weights=_shares(self.phrase_gate(middle), mask),
             token_weights=_shares(self.token_gate(lower), mask),
             mask=mask,
+            wording=F.normalize(mean.float(), dim=-1),
         )
 
     def _hidden(self, batch: TextBatch) -> tuple[Tensor, Tensor, Tensor]:
         """The last three layers, (n, tokens, width) each; long batches run in chunks of like length."""
         pieces, mask = batch.pieces, batch.mask
         if len(pieces) < 2 * _CHUNK:
-            return self.bert(input_ids=pieces, attention_mask=mask, output_hidden_states=True).hidden_states[-3:]
+            return self.bert(input_ids=pieces, attention_mask=mask, output_hidden_states=True).hidden_states[
+                -3:
+            ]
         lengths = mask.sum(1)
         order = torch.argsort(lengths)
         runs = []
         for rows in order.split(_CHUNK):
             longest = int(lengths[rows].max())
             cut_pieces, cut_mask = pieces[rows, :longest], mask[rows, :longest]
-            states = self.bert(input_ids=cut_pieces, attention_mask=cut_mask, output_hidden_states=True).hidden_states
+            states = self.bert(
+                input_ids=cut_pieces, attention_mask=cut_mask, output_hidden_states=True
+            ).hidden_states
             runs.append([F.pad(state, (0, 0, 0, pieces.shape[1] - longest)) for state in states[-3:]])
         back = torch.argsort(order)
         lower, middle, top = (torch.cat(layer)[back] for layer in zip(*runs, strict=True))
@@ -144,6 +152,7 @@ class TextTokenizer:
             gram_starts=torch.from_numpy(starts),
         )
         spans = [
-            [span for span, real in zip(each.offsets, each.attention_mask, strict=True) if real] for each in encoded
+            [span for span, real in zip(each.offsets, each.attention_mask, strict=True) if real]
+            for each in encoded
         ]
         return batch, spans

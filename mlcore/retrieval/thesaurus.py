@@ -1,6 +1,6 @@
 """Everyday words beside a chemist's: so that "painkiller" also finds what a text calls an analgesic.
 
-Each line of :data:`GROUPS` holds words that stand for one another; :data:`PHRASES` says which words a phrase stands for.
+Each line of :data:`GROUPS` holds words that stand for one another; :data:`PHRASES` says what a phrase stands for.
 """
 
 from __future__ import annotations

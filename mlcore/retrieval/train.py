@@ -56,7 +56,9 @@ def make_pairs(rows: Sequence[Row], molecules: Molecules, config: RetrievalTrain
             f"Only {len(usable)} of {len(rows)} rows can be trained on.",
             remedy="A training table needs a description and a valid SMILES in at least 32 rows.",
         )
-    pairs = Pairs([row.description for row in usable], np.array([molecules.numbers[row.smiles] for row in usable]))
+    pairs = Pairs(
+        [row.description for row in usable], np.array([molecules.numbers[row.smiles] for row in usable])
+    )
     held = tuning_slice(molecules.keys[pairs.molecules], config.tuning_share, config.tuning_seed)
     rng = np.random.default_rng([config.tuning_seed, 1])
     described = np.array([not is_name(text) for text in pairs.texts])
@@ -107,7 +109,9 @@ class Trainer:
         self.optimizers = self._optimizers()
         keys = self.molecules.keys[train.molecules]
         self.key_numbers = np.unique(keys, return_inverse=True)[1]
-        self.text_numbers = np.unique(np.array([hash_text(text) for text in train.texts]), return_inverse=True)[1]
+        self.text_numbers = np.unique(
+            np.array([hash_text(text) for text in train.texts]), return_inverse=True
+        )[1]
         self.names = np.array([is_name(text) for text in train.texts])
         # each pair's vectors when it was last seen: they choose the next epoch's groups and the extra negatives
         self.text_vectors = torch.zeros(len(train), config.model.dim)
@@ -135,7 +139,11 @@ class Trainer:
         config = self.config
         if phase.name == "lookup":
             return {"dense": config.lookup_rate, "bag": config.bag_rate, "transformer": 0.0}
-        return {"dense": config.joint_rate, "bag": config.joint_bag_rate, "transformer": config.transformer_rate}
+        return {
+            "dense": config.joint_rate,
+            "bag": config.joint_bag_rate,
+            "transformer": config.transformer_rate,
+        }
 
     def _schedule(self) -> Iterator[tuple[Phase, int]]:
         for phase in self.phases:
@@ -197,7 +205,10 @@ class Trainer:
             self.epoch, self.position, self.order = self.epoch + 1, 0, np.zeros(0, dtype=np.int64)
             measured = self.measure(phase, self._with_graph(phase, epoch))
             self._log({"step": self.step, "epoch": self.epoch, "phase": phase.name, **measured})
-            progress.log(f"epoch {self.epoch} ({phase.name}): " + ", ".join(f"{k} {v:.3f}" for k, v in measured.items()))
+            progress.log(
+                f"epoch {self.epoch} ({phase.name}): "
+                + ", ".join(f"{k} {v:.3f}" for k, v in measured.items())
+            )
         self._save(folder)
         return measured
 
@@ -216,7 +227,9 @@ class Trainer:
 
     def _texts(self, rows: np.ndarray) -> TextBatch:
         rng = np.random.default_rng([self.config.seed, 3, self.step])
-        texts = [drop_sentences(self.train_pairs.texts[row], self.config.sentence_dropout, rng) for row in rows]
+        texts = [
+            drop_sentences(self.train_pairs.texts[row], self.config.sentence_dropout, rng) for row in rows
+        ]
         batch, _ = self.tokenizer(texts)
         return drop_grams(batch, self.config.gram_dropout, rng).to(self.device)
 
@@ -254,7 +267,9 @@ class Trainer:
         found = [self._grams[row] for row in rows]
         starts = np.cumsum([0, *(len(each) for each in found[:-1])])
         none = torch.zeros(len(rows), 0)
-        return TextBatch(none.long(), none.bool(), torch.from_numpy(np.concatenate(found)), torch.from_numpy(starts))
+        return TextBatch(
+            none.long(), none.bool(), torch.from_numpy(np.concatenate(found)), torch.from_numpy(starts)
+        )
 
     def _bag_vectors(self, batch: TextBatch) -> Tensor:
         return nn.functional.normalize(self.model.text.bag_vectors(batch), dim=-1)
@@ -297,7 +312,9 @@ class Trainer:
             return np.zeros(0, dtype=np.int64)
         near = self.text_vectors[rows] @ self.molecule_vectors.T
         near[:, rows] = -2.0
-        best = near.topk(min(16, near.shape[1]), dim=1).indices.T.flatten().numpy()  # every text's first, then second, …
+        best = (
+            near.topk(min(16, near.shape[1]), dim=1).indices.T.flatten().numpy()
+        )  # every text's first, then second, …
         _, first = np.unique(best, return_index=True)
         return best[np.sort(first)][:wanted]
 
@@ -307,7 +324,12 @@ class Trainer:
         for optimizer in self.optimizers.values():
             optimizer.zero_grad(set_to_none=True)
         loss.backward()
-        dense = [p for group in self.optimizers["dense"].param_groups for p in group["params"] if p.grad is not None]
+        dense = [
+            p
+            for group in self.optimizers["dense"].param_groups
+            for p in group["params"]
+            if p.grad is not None
+        ]
         nn.utils.clip_grad_norm_(dense, 1.0)
         for optimizer in self.optimizers.values():
             optimizer.step()
@@ -330,11 +352,22 @@ class Trainer:
             if with_graph:
                 vectors.append(self.model.encode_molecules(graph).vectors.cpu())
             else:
-                vectors.append(nn.functional.normalize(self.model.molecule.fingerprint_vectors(graph), dim=-1).cpu())
-        own = torch.cat(vectors)
-        pool = torch.cat([own, self.molecule_vectors[self.molecule_vectors.abs().sum(1) > 0]])
-        found = ranks((torch.cat(sentences) @ pool.T).numpy(), np.arange(len(own)))
-        return {name: value for name, value in summary(found, len(pool)).items() if name in ("hits@1", "hits@10", "mrr")}
+                vectors.append(
+                    nn.functional.normalize(self.model.molecule.fingerprint_vectors(graph), dim=-1).cpu()
+                )
+        own, keys = torch.cat(vectors), self.molecules.keys[self.tuning.molecules]
+        _, distinct, places = np.unique(keys, return_index=True, return_inverse=True)
+        seen = np.flatnonzero((self.molecule_vectors.abs().sum(1) > 0).numpy())
+        seen = seen[np.unique(self.key_numbers[seen], return_index=True)[1]]
+        pool = torch.cat(
+            [own[distinct], self.molecule_vectors[seen]]
+        )  # each molecule once: a twin of oneself is no rival
+        found = ranks((torch.cat(sentences) @ pool.T).numpy(), places)
+        return {
+            name: value
+            for name, value in summary(found, len(pool)).items()
+            if name in ("hits@1", "hits@10", "mrr")
+        }
 
     def _log(self, values: dict[str, object]) -> None:
         with (self.out / "metrics.jsonl").open("a") as handle:
@@ -396,6 +429,7 @@ def train(
         ModelError: the pretrained text encoder is not installed.
     """
     from mlcore.retrieval.data import featurise_all, load_molecules, read_table, save_molecules
+
     out.mkdir(parents=True, exist_ok=True)
     rows = [row for path in data for row in read_table(path)]
     features = out / "features"

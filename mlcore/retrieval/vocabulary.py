@@ -41,8 +41,16 @@ def adapt(tokenizer_json: str, embeddings: Tensor, texts: Iterable[str], words: 
         pieces = base.pre_tokenizer.pre_tokenize_str(base.normalizer.normalize_str(text))
         counts.update(word for word, _ in pieces)
     used = {piece for encoding in base.encode_batch(texts) for piece in encoding.ids}
-    kept = [piece for piece, number in sorted(old.items(), key=lambda item: item[1]) if number < EVERYDAY or number in used]
-    added = [word for word, count in sorted(counts.items(), key=lambda item: (-item[1], item[0])) if word not in old]
+    kept = [
+        piece
+        for piece, number in sorted(old.items(), key=lambda item: item[1])
+        if number < EVERYDAY or number in used
+    ]
+    added = [
+        word
+        for word, count in sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+        if word not in old
+    ]
     added = [word for word in added[:words] if counts[word] >= 4 and len(word) <= 40]
     rows = [embeddings[old[piece]] for piece in kept]
     rows += [embeddings[base.encode(word, add_special_tokens=False).ids].mean(0) for word in added]

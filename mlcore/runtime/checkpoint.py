@@ -38,13 +38,15 @@ def save(
                 else:
                     scalars[place] = value
     name = f"{_TENSORS}.{meta['step']}"
-    save_file({key: value.detach().contiguous().cpu() for key, value in stored.items()}, folder / f"{name}.part")
-    os.replace(folder / f"{name}.part", folder / name)
+    save_file(
+        {key: value.detach().contiguous().cpu() for key, value in stored.items()}, folder / f"{name}.part"
+    )
+    (folder / f"{name}.part").replace(folder / name)
     part = folder / f"{_META}.part"
     part.write_text(json.dumps({**meta, "tensors": name, "scalars": scalars}))
     with part.open() as handle:
         os.fsync(handle.fileno())
-    os.replace(part, folder / _META)  # the JSON names its tensors: from here on the new checkpoint counts
+    part.replace(folder / _META)  # the JSON names its tensors: from here on the new checkpoint counts
     for old in folder.glob(f"{_TENSORS}.*"):
         if old.name != name:
             old.unlink()
@@ -54,7 +56,9 @@ def exists(folder: Path) -> bool:
     return (folder / _META).exists()
 
 
-def load(folder: Path, model: nn.Module, optimizers: Mapping[str, Optimizer]) -> tuple[dict[str, Any], dict[str, Tensor]]:
+def load(
+    folder: Path, model: nn.Module, optimizers: Mapping[str, Optimizer]
+) -> tuple[dict[str, Any], dict[str, Tensor]]:
     """Restore what :func:`save` wrote; returns its ``meta`` and its ``tensors``."""
     meta = json.loads((folder / _META).read_text())
     stored = load_file(folder / meta["tensors"])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -22,8 +21,8 @@ _SCALE = "#scale"
 def quantise(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Matrices of 4,096 entries or more as int8 with one float16 scale a row; the rest as float16."""
     stored: dict[str, Tensor] = {}
-    for name, value in weights.items():
-        value = value.detach().cpu()
+    for name, given in weights.items():
+        value = given.detach().cpu()
         if value.dim() < 2 or value.numel() < 4096 or not value.is_floating_point():
             stored[name] = value.half() if value.is_floating_point() else value
             continue
@@ -40,8 +39,9 @@ def dequantise(stored: Mapping[str, Tensor]) -> dict[str, Tensor]:
         if name.endswith(_SCALE):
             continue
         if value.dtype == torch.int8:
-            value = value.float() * stored[name + _SCALE].float()
-        weights[name] = value.float() if value.is_floating_point() else value
+            weights[name] = value.float() * stored[name + _SCALE].float()
+        else:
+            weights[name] = value.float() if value.is_floating_point() else value
     return weights
 
 
@@ -74,7 +74,7 @@ def save_folder(
 def write_card(folder: Path, card: Mapping[str, Any]) -> None:
     part = folder / "card.json.part"
     part.write_text(json.dumps(card, indent=1, ensure_ascii=False) + "\n")
-    os.replace(part, folder / "card.json")
+    part.replace(folder / "card.json")
 
 
 def fingerprint(folder: Path) -> str:

@@ -45,7 +45,7 @@ def ipot(
     ``T``, which a caller forms with the returned plan.
 
     Raises:
-        ValueError: a shape, a marginal, ``beta`` or ``steps`` does not fit, or the cost is not finite where mass may go.
+        ValueError: a shape, a marginal, ``beta`` or ``steps`` does not fit, or the cost is not finite.
     """
     if cost.dim() != 3 or row_marginal.shape != cost.shape[:2] or column_marginal.shape != cost.shape[::2]:
         raise ValueError(
@@ -68,7 +68,9 @@ def ipot(
             prior = kernel * plan
             prior = prior / prior.sum((1, 2), keepdim=True).clamp(min=tiny)
             row_scale = row_marginal / torch.bmm(prior, column_scale.unsqueeze(2)).squeeze(2).clamp(min=tiny)
-            column_scale = column_marginal / torch.bmm(row_scale.unsqueeze(1), prior).squeeze(1).clamp(min=tiny)
+            column_scale = column_marginal / torch.bmm(row_scale.unsqueeze(1), prior).squeeze(1).clamp(
+                min=tiny
+            )
             plan = row_scale.unsqueeze(2) * prior * column_scale.unsqueeze(1)
         return ProximalPlan(
             plan=plan,

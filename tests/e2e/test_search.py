@@ -139,7 +139,7 @@ def test_two_hits_are_compared(open_page):
     page = open_page(f"/?q={ROSES.replace(' ', '+')}")
     page.locator("details.score summary").first.click()
     page.get_by_role("link", name="Why is this above the next one?").first.click()
-    expect(page.get_by_role("heading", level=1)).to_contain_text("rather than")
+    expect(page.get_by_role("heading", level=1)).to_contain_text(" or ")
     expect(page.get_by_role("heading", name="Word by word")).to_be_visible()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -25,6 +26,7 @@ class FakeScience:
         self.opened: list[str] = []
         self.rehearsed = 0
         self.hold: Any = None
+        self.entered = threading.Semaphore(0)
 
     def load_model(self, folder: Path) -> Any:
         """A model whose hash is that of its card."""
@@ -59,7 +61,8 @@ class FakeScience:
     ) -> dict[str, Any]:
         """Echo; waits for ``hold`` where a test has set it."""
         if self.hold is not None:
-            self.hold.wait(5)
+            self.entered.release()
+            self.hold.wait(10)
         if text == "bad":
             raise BadInput("No.", "text", "Write something else.")
         return {"text": text, "libraries": libraries, **options}

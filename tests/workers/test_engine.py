@@ -90,6 +90,7 @@ def test_a_full_house_says_busy_instead_of_waiting_for_ever(science):
     ]
     for thread in waiting:
         thread.start()
+    assert all(science.entered.acquire(timeout=5) for _ in waiting), "both work on their search"
     with pytest.raises(inference.Busy, match="Try again"):
         inference.search("third", libraries=["catalogue"])
     science.hold.set()

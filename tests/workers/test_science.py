@@ -16,14 +16,33 @@ from workers import catalogue, engine, inference, science
 pytestmark = pytest.mark.django_db(transaction=True)
 
 MOLECULES = (
-    ("aspirin", "acetylsalicylic acid|ASA", "CC(=O)Oc1ccccc1C(=O)O", "drugs", "Eases pain and thins the blood."),
+    (
+        "aspirin",
+        "acetylsalicylic acid|ASA",
+        "CC(=O)Oc1ccccc1C(=O)O",
+        "drugs",
+        "Eases pain and thins the blood.",
+    ),
     ("paracetamol", "acetaminophen", "CC(=O)Nc1ccc(O)cc1", "drugs", "Lowers fever."),
     ("geraniol", "rhodinol", "CC(C)=CCC/C(C)=C/CO", "terpenes", "An alcohol that smells of roses."),
     ("caffeine", "theine", "Cn1c(=O)c2c(ncn2C)n(C)c1=O", "alkaloids", "Keeps coffee drinkers awake."),
     ("β-alanine", "", "NCCC(=O)O", "amino acids", "An amino acid that no protein is made of."),
     ("(R)-carvone", "", "CC1=CC[C@H](CC1=O)C(=C)C", "terpenes", "Smells of spearmint."),
 )
-WORDS = "smell smells of roses an alcohol that eases pain and the acid lowers fever".split()
+WORDS = (
+    "smell",
+    "smells",
+    "of",
+    "roses",
+    "an",
+    "alcohol",
+    "that",
+    "eases",
+    "pain",
+    "acid",
+    "lowers",
+    "fever",
+)
 
 
 @pytest.fixture(scope="module")
@@ -34,12 +53,14 @@ def model_folder(tmp_path_factory):
     from mlcore.retrieval.model import save_model
     from mlcore.retrieval.orma import Orma, OrmaConfig
 
-    vocabulary = {piece: n for n, piece in enumerate(["[PAD]", "[UNK]", "[CLS]", "[SEP]", *dict.fromkeys(WORDS)])}
+    vocabulary = {
+        piece: n for n, piece in enumerate(["[PAD]", "[UNK]", "[CLS]", "[SEP]", *dict.fromkeys(WORDS)])
+    }
     tokenizer = Tokenizer(models.WordPiece(vocabulary, unk_token="[UNK]"))
     tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
     tokenizer.post_processor = processors.BertProcessing(("[SEP]", 3), ("[CLS]", 2))
     config = OrmaConfig(
-        dim=32, fine=8, pieces=len(vocabulary), text_width=32, text_layers=1, text_heads=2, text_inner=64, tokens=32,
+        dim=32, fine=8, pieces=len(vocabulary), text_width=32, text_layers=3, text_heads=2, text_inner=64, tokens=32,
         buckets=256, bag_width=16, graph_width=16, graph_layers=1, hidden=32, transport_steps=5,
     )  # fmt: skip
     folder = tmp_path_factory.mktemp("models") / "retrieval"
@@ -54,7 +75,9 @@ def data_folder(tmp_path_factory, model_folder):
 
     source = tmp_path_factory.mktemp("source")
     lines = ["name\tsynonyms\tsmiles\tformula\tcategory\tsentence"]
-    lines += ["\t".join((name, synonyms, smiles, "", kind, said)) for name, synonyms, smiles, kind, said in MOLECULES]
+    lines += [
+        f"{name}\t{synonyms}\t{smiles}\t\t{kind}\t{said}" for name, synonyms, smiles, kind, said in MOLECULES
+    ]
     (source / "all.tsv").write_text("\n".join(lines) + "\n", encoding="utf-8")
     data = tmp_path_factory.mktemp("data")
     with override_settings(FERRY_CATALOGUE=source, FERRY_DATA=data, FERRY_MODELS=model_folder.parent):
@@ -87,7 +110,9 @@ def test_from_cold_to_ready():
     assert [library["size"] for library in inference.libraries()] == [len(MOLECULES)]
 
 
-@pytest.mark.parametrize("text", ["an alcohol that smells of roses", "asprin", "C9H8O4", "CC(=O)Oc1ccccc1C(=O)O"])
+@pytest.mark.parametrize(
+    "text", ["an alcohol that smells of roses", "asprin", "C9H8O4", "CC(=O)Oc1ccccc1C(=O)O"]
+)
 def test_a_search_has_the_documented_shape(text):
     answer = inference.search(text, k=5)
     fits(answer, answers.SearchAnswer)
@@ -97,7 +122,9 @@ def test_a_search_has_the_documented_shape(text):
 
 
 def test_filters_and_paging_go_through():
-    answer = inference.search("alcohol", filters={"weight_max": 160.0, "elements": "N"}, k=1, offset=0, sort="name")
+    answer = inference.search(
+        "alcohol", filters={"weight_max": 160.0, "elements": "N"}, k=1, offset=0, sort="name"
+    )
     assert [hit["molecule"]["name"] for hit in answer["hits"]] == ["paracetamol"]
     assert answer["total"] == 2
 
@@ -185,7 +212,13 @@ def test_the_explanation_and_the_comparison():
 def test_a_list_is_looked_up_item_by_item():
     answer = inference.lookup(["aspirin", "C8H10N4O2", "no such thing", "C1CC", "asprin"])
     fits(answer, answers.LookupAnswer)
-    assert [line["status"] for line in answer["items"]] == ["found", "found", "not found", "not found", "ambiguous"]
+    assert [line["status"] for line in answer["items"]] == [
+        "found",
+        "found",
+        "not found",
+        "not found",
+        "ambiguous",
+    ]
     assert answer["found"] + answer["ambiguous"] + answer["not_found"] == 5
 
 
@@ -209,14 +242,15 @@ def test_an_export_has_the_rows_in_their_order():
         inference.export("exe", rows)
 
 
-def test_a_dry_run_reports_and_names_no_path(tmp_path):
+def test_a_dry_run_reports_names_no_path_and_leaves_a_file_to_mend(tmp_path):
     path = tmp_path / "source.csv"
     path.write_text("id,smiles\na,CCO\nb,C1CC\nc,OCC\n")
     report = inference.check_import(str(path))
     fits(report, answers.ImportReport)
     assert (report["read"], report["used"], report["refused"], report["duplicates"]) == (3, 1, 1, 1)
     assert str(tmp_path) not in str(report)
-    assert [entry.name for entry in tmp_path.iterdir()] == ["source.csv"]
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["refused.csv", "source.csv"]
+    assert "C1CC" in (tmp_path / "refused.csv").read_text()
 
 
 def test_a_damaged_model_is_told_not_raised(settings, tmp_path):

@@ -23,16 +23,29 @@ def alive(pid: int) -> bool:
     return True
 
 
-def after(seconds: float, action) -> threading.Timer:
-    """Do something while the supervisor runs in the main thread."""
-    timer = threading.Timer(seconds, action)
-    timer.start()
-    return timer
+def meanwhile(action) -> None:
+    """Do something while the supervisor runs in the main thread, then ask this process to stop."""
+
+    def act() -> None:
+        try:
+            action()
+        finally:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=act, daemon=True).start()
+
+
+def until(condition) -> None:
+    """Wait for something to become true."""
+    deadline = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 def test_a_signal_ends_all_and_counts_as_success():
     children = [Child("one", SLEEP), Child("two", SLEEP, essential=False)]
-    after(0.6, lambda: os.kill(os.getpid(), signal.SIGTERM))
+    meanwhile(lambda: until(lambda: all(child.process for child in children)))
     assert Supervisor(children).run() == 0
     assert not any(alive(child.process.pid) for child in children)
 
@@ -48,14 +61,16 @@ def test_a_child_that_may_fail_is_started_again(monkeypatch):
     worker = Child("worker", SLEEP, essential=False)
     seen: list[int] = []
 
-    def kill():
+    def kill() -> None:
+        until(lambda: worker.process)
         seen.append(worker.process.pid)
-        os.kill(worker.process.pid, signal.SIGKILL)
+        os.kill(seen[0], signal.SIGKILL)
+        until(lambda: worker.process and worker.process.pid != seen[0])
+        seen.append(worker.process.pid)
 
-    after(0.5, kill)
-    after(1.8, lambda: os.kill(os.getpid(), signal.SIGTERM))
+    meanwhile(kill)
     assert Supervisor([worker]).run() == 0
-    assert worker.process.pid != seen[0]
+    assert len(seen) == 2
 
 
 def test_who_ignores_the_request_is_ended_with_its_children(monkeypatch, tmp_path):
@@ -67,12 +82,7 @@ def test_who_ignores_the_request_is_ended_with_its_children(monkeypatch, tmp_pat
         f"pathlib.Path({str(note)!r}).write_text(str(child.pid)); time.sleep(60)"
     )
     child = Child("stubborn", [sys.executable, "-c", stubborn])
-    after(1.5, lambda: os.kill(os.getpid(), signal.SIGINT))
+    meanwhile(lambda: until(lambda: note.exists() and note.read_text()))
     assert Supervisor([child]).run() == 0
-    grandchild = int(note.read_text())
-    for _ in range(50):
-        if not alive(grandchild):
-            break
-        time.sleep(0.1)
+    until(lambda: not alive(int(note.read_text())))
     assert not alive(child.process.pid)
-    assert not alive(grandchild)

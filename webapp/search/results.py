@@ -42,7 +42,8 @@ def context(state: SearchState, form: SearchForm, user: Any, base: str) -> dict[
             problem = problems.explain(error)
     elif problem is None and state.filters:
         shown["hint"] = "The filters narrow a search: write something in the box as well."
-    return shown | {"problem": problem}
+    beside = bool(problem and (shown["chips"] or problem.field not in ("", "text", "q")))
+    return shown | {"problem": problem, "panel": beside or "answer" in shown}
 
 
 def _frame(state: SearchState, form: SearchForm, user: Any) -> dict[str, Any]:

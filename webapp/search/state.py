@@ -109,6 +109,10 @@ class SearchState:
         ]
         return out + ([("model", self.model)] if self.model else [])
 
+    def kept(self) -> list[tuple[str, str]]:
+        """What a new text is searched with as well, where the page shows no filter panel to say so."""
+        return [pair for pair in self.unpinned().pairs() if pair[0] not in ("q", "read_as", "offset")]
+
     def query(self) -> str:
         """The query string, with its question mark; empty for the empty search."""
         pairs = self.pairs()

@@ -11,35 +11,57 @@ const indices = (element, kind) => [...element.classList]
   .filter((name) => name.startsWith(`${kind}-`))
   .map((name) => Number(name.slice(kind.length + 1)));
 
-// Where the atoms of a drawing lie, read off its bonds (each begins at one atom and ends at the other) and labels.
-function places(drawing) {
-  const ends = new Map();
-  const labels = new Map();
-  const add = (map, atom, point) => map.set(atom, [...(map.get(atom) ?? []), point]);
+const middle = (points) => ({
+  x: points.reduce((sum, point) => sum + point.x, 0) / points.length,
+  y: points.reduce((sum, point) => sum + point.y, 0) / points.length,
+});
+
+const corners = (path) => [...path.getAttribute("d").matchAll(/(-?[\d.]+)[ ,](-?[\d.]+)/g)]
+  .map(([, x, y]) => ({ x: Number(x), y: Number(y) }));
+
+function bondsOf(drawing) {
   const bonds = new Map();
   for (const path of drawing.querySelectorAll("path[class*='bond-']")) {
     const [bond] = indices(path, "bond");
     bonds.set(bond, [...(bonds.get(bond) ?? []), path]);
   }
-  for (const halves of bonds.values()) {
-    const [from, to] = indices(halves[0], "atom");
+  return [...bonds.values()];
+}
+
+// Both ends of a bond. A line runs from one atom to the other; a wedge begins with its tip; a hash is a row of dashes.
+function ends(paths) {
+  const [first, last] = [corners(paths[0]), corners(paths.at(-1))];
+  if (paths.length > 4) return [middle(first), middle(last), false];
+  if (first.length > 2) return [first[0], middle(last.slice(1, 3)), false];
+  return [first[0], last[1], true];
+}
+
+// Where the atoms of a drawing lie: read off plain bonds, off wedges where there are no others, or off the label.
+function places(drawing) {
+  const sure = new Map();
+  const guessed = new Map();
+  for (const paths of bondsOf(drawing)) {
+    const [from, to] = indices(paths[0], "atom");
     if (to === undefined) continue;
-    add(ends, from, halves[0].getPointAtLength(0));
-    const last = halves.at(-1);
-    add(ends, to, last.getPointAtLength(last.getTotalLength()));
+    const [start, end, plain] = ends(paths);
+    for (const [atom, point] of [[from, start], [to, end]]) {
+      const points = plain ? sure : guessed;
+      points.set(atom, [...(points.get(atom) ?? []), point]);
+    }
   }
+  const where = new Map();
+  for (const atom of new Set([...sure.keys(), ...guessed.keys()])) where.set(atom, middle(sure.get(atom) ?? guessed.get(atom)));
+  const nearest = new Map();
   for (const path of drawing.querySelectorAll("path[class*='atom-']:not([class*='bond-'])")) {
+    const [atom] = indices(path, "atom");
     const box = path.getBBox();
-    add(labels, indices(path, "atom")[0], { x: box.x + box.width / 2, y: box.y + box.height / 2 });
+    const letter = { x: box.x + box.width / 2, y: box.y + box.height / 2 };
+    const bond = where.get(atom) ?? letter;
+    const far = Math.hypot(letter.x - bond.x, letter.y - bond.y);
+    if (!nearest.has(atom) || far < nearest.get(atom).far) nearest.set(atom, { far, letter });
   }
-  const middle = (points) => ({
-    x: points.reduce((sum, point) => sum + point.x, 0) / points.length,
-    y: points.reduce((sum, point) => sum + point.y, 0) / points.length,
-  });
-  return new Map([...new Set([...ends.keys(), ...labels.keys()])].map((atom) => {
-    const first = labels.get(atom)?.slice(0, 1);
-    return [atom, middle(first ?? ends.get(atom))];
-  }));
+  for (const [atom, { letter }] of nearest) where.set(atom, letter);
+  return where;
 }
 
 // The middle one of all bond lengths, in the drawing's own units: halos keep their size whatever the scale.
@@ -58,9 +80,8 @@ function halo(drawing, strength) {
   group.setAttribute("class", "halo");
   const where = places(drawing);
   const reach = 0.18 * bondLength(drawing, where);
-  const bonds = new Map();
-  for (const path of drawing.querySelectorAll("path[class*='bond-']")) bonds.set(indices(path, "bond")[0], indices(path, "atom"));
-  for (const [from, to] of bonds.values()) {
+  for (const [path] of bondsOf(drawing)) {
+    const [from, to] = indices(path, "atom");
     const weakest = Math.min(strength.get(from) ?? 0, strength.get(to) ?? 0);
     if (weakest <= FAINT || !where.has(from) || !where.has(to)) continue;
     const line = document.createElementNS(SVG, "line");

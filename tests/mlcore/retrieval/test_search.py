@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -299,7 +301,7 @@ def test_words_are_ranked_by_rarity_field_and_spelling() -> None:
         ],
         3,
     )
-    scores = index.scores("smells like a rose")
+    scores = index.scores("just like a rose")
     assert scores[2] > scores[0] > scores[1] == 0
     assert 0 < scores.max() < 1
     assert index.scores("scent oranges lemons")[1] > 0.3
@@ -361,3 +363,23 @@ def test_the_command_line_finds_and_explains(capsys: pytest.CaptureFixture[str])
     }
     with pytest.raises(InputError, match="no filter"):
         filters_from(["colour=red"])
+
+
+def test_the_command_line_searches_opened_libraries(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    from mlcore.retrieval import cli_search
+    from mlcore.retrieval.model import RetrievalModel
+
+    parser = argparse.ArgumentParser()
+    cli_search.add_arguments(parser)
+    missing = parser.parse_args(["aspirin", "--library", str(tmp_path), "--model", str(tmp_path)])
+    assert cli_search.run(missing) == 2
+    assert str(tmp_path) in capsys.readouterr().err
+    monkeypatch.setattr(RetrievalModel, "load", lambda folder: small.model())
+    given = ["C2H6O", "--library", str(small.library().folder), "-k", "1", "--filter", "weight_max=300"]
+    assert cli_search.run(parser.parse_args([*given, "--json"])) == 0
+    found = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert (found["total"], len(found["hits"]), found["filters"]) == (2, 1, {"weight_max": "300"})
+    assert cli_search.run(parser.parse_args([*given, "--sort", "beauty"])) == 2
+    assert "beauty" in capsys.readouterr().err

@@ -54,7 +54,11 @@ def test_marginals_are_met_when_converged() -> None:
 
 def test_constants_added_to_rows_and_columns_change_no_plan() -> None:
     cost, marginals = random_cost(7, 4, 6), uniform(4, 6)
-    shifted = cost + torch.linspace(0, 1, 4, dtype=torch.float64)[None, :, None] + torch.linspace(1, 0, 6)[None, None]
+    shifted = (
+        cost
+        + torch.linspace(0, 1, 4, dtype=torch.float64)[None, :, None]
+        + torch.linspace(1, 0, 6)[None, None]
+    )
     first, second = (ipot(c, *marginals, beta=0.1, steps=3000).plan for c in (cost, shifted))
     assert first.allclose(second, atol=1e-4)
 

@@ -162,6 +162,14 @@ def test_filters_without_a_text_say_what_is_missing(page, door):
     assert not door.calls
 
 
+def test_a_library_chosen_before_the_text_stays_chosen(page):
+    text = page("/?library=catalogue&weight_max=100")
+    assert '<input type="hidden" name="library" value="catalogue">' in text
+    assert '<input type="hidden" name="weight_max" value="100">' in text
+    assert "in catalogue" in text
+    assert 'type="hidden" name="library"' not in page("/?q=rose&library=catalogue")
+
+
 def test_names_are_suggested(client, db, door):
     assert client.get("/suggest/?q=ge").json()["suggestions"][0]["name"] == "geraniol"
     assert client.get("/suggest/?q=g").json() == {"suggestions": []}

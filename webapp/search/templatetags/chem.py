@@ -34,9 +34,17 @@ HOW = {
     "contains": "contains it",
 }
 
+OTHER_SCORES = {
+    "id": "1: the identifier is this record's.",
+    "name": "How near the name is: 1 for the very name or synonym, less for a near spelling or a beginning.",
+    "formula": "1: the atoms add up to the same formula.",
+    "structure": "How near the structure is: 1 for the very same molecule, less for other stereo, salts and tautomers.",
+}
 CHANNELS = {
     "meaning": ("meaning", "The sentence means what this molecule's structure says."),
-    "name": ("name", "The words match a name, synonym or description."),
+    "name": ("name", "The text is one of its names, or near one."),
+    "words": ("words", "Words of the question stand in its name, synonyms or description."),
+    "id": ("id", "The identifier is this record's."),
     "structure": ("structure", "The drawn structure matches."),
     "formula": ("formula", "The atoms add up to the same formula."),
 }
@@ -164,6 +172,9 @@ def score_sentence(hit: Mapping[str, Any]) -> str:
             f"Tanimoto similarity {similarity:.2f}: of all structural features that the query and this molecule have, "
             f"{percent(similarity)} in 100 are shared by both."
         )
+    for name, sentence in OTHER_SCORES.items():
+        if name in hit["matched"]["channels"] and "meaning" not in hit["matched"]["channels"]:
+            return sentence
     return (
         f"Scores run from 0 to 1. Of a hundred first answers that scored {hit['score']:.2f} on questions with "
         f"known answers, about {percent(hit['score'])} were the molecule meant."

@@ -1,0 +1,247 @@
+"""Fitting the constants of :class:`~mlcore.retrieval.fusion.Fusion` and its calibration to queries with known answers.
+
+Three kinds of query, none of which the model was trained on or is reported on:
+
+* *chemical*: descriptions of the tuning slice (molecules whose skeletons the training never saw), in a pool of
+  molecules without texts;
+* *catalogue*: those of them whose molecule is in the library too, in the library, where texts compete;
+* *lay*: people's words for molecules of the library, written for this purpose (``mlcore/retrieval/tuning``).
+
+Every query is asked twice: with its answer in the pool, and with it taken out. The levels of the meaning channel are
+the probabilities that its best hit is right; the weights and the description's level maximise the mean reciprocal rank;
+the calibration says how probable it is that the best hit is right.
+"""
+
+from __future__ import annotations
+
+import csv
+import itertools
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mlcore.retrieval.data import Row, tuning_slice
+from mlcore.retrieval.evaluate import encode_rows, take
+from mlcore.retrieval.filters import Allowed
+from mlcore.retrieval.fusion import Calibration, Fusion, fit_calibration
+from mlcore.retrieval.library import Library
+from mlcore.retrieval.model import RetrievalModel
+from mlcore.retrieval.prose import IDENTICAL, SHORTLIST, pool_of
+from mlcore.retrieval.shelf import Shelf
+from mlcore.runtime.errors import InputError
+from mlcore.runtime.progress import Progress
+
+#: share and seed of the slice that training holds out (see the presets)
+SHARE, SEED = 0.03, 0
+_BATCH = 64
+#: what the search for the weights tries; the meaning channel weighs 1
+_DESCRIPTION = (0.25, 0.5, 1.0, 2.0, 4.0)
+_WORDS = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0)
+_CENTRES = (0.5, 0.6, 0.7, 0.8, 0.9)
+_SCALES = (0.04, 0.07, 0.1, 0.15)
+
+
+@dataclass(frozen=True, eq=False)
+class Asked:
+    """One query against its candidates, all (n,): the channels' values, and which candidates are right."""
+
+    sentence: np.ndarray
+    total: np.ndarray
+    description: np.ndarray  # -inf without a text
+    words: np.ndarray
+    right: np.ndarray
+
+    def fused(self, fusion: Fusion) -> np.ndarray:
+        """The fused value of every candidate, as :func:`mlcore.retrieval.prose.rank_prose` makes it."""
+        meaning = fusion.total_level(self.total)
+        level = fusion.description_level(self.description)
+        found = fusion.fuse(meaning, level, self.words, np.isfinite(self.description))
+        return np.where(self.description >= IDENTICAL, 1.0, found)
+
+    def without_answer(self) -> Asked:
+        """The same query where the right molecules are not in the pool."""
+        parts = (self.sentence, self.total, self.description, self.words, self.right)
+        return Asked(*(part[~self.right] for part in parts))
+
+    def reciprocal_rank(self, fusion: Fusion) -> float:
+        """1 / rank of the best right candidate; 0 when there is none."""
+        if not self.right.any():
+            return 0.0
+        values = self.fused(fusion)
+        return 1.0 / int((values >= values[self.right].max()).sum())
+
+
+def read_lay(path: Path) -> list[tuple[str, frozenset[str]]]:
+    """Queries and the names that answer each, from a table with the columns ``query`` and ``accepted`` (| between).
+
+    Raises :class:`InputError` when the file is no such table.
+    """
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            rows = list(csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE))
+    except OSError as fault:
+        raise InputError(f"{path} cannot be read: {fault}.", field="--lay") from fault
+    if not rows or not {"query", "accepted"} <= set(rows[0]):
+        raise InputError(f"{path.name} has no columns 'query' and 'accepted'.", field="--lay")
+    return [(row["query"], frozenset((row["accepted"] or "").split("|"))) for row in rows]
+
+
+def ask_library(
+    model: RetrievalModel,
+    shelf: Shelf,
+    queries: Sequence[tuple[str, frozenset[int]]],
+    progress: Progress,
+) -> list[Asked]:
+    """Each query (text, right rows) against the candidates that its channels bring from a library."""
+    everything = Allowed(None)
+    found = []
+    for number, (text, rows) in enumerate(queries, 1):
+        encoding = model.encode_texts([" ".join(text.split())])
+        pool = pool_of(text, encoding, shelf, everything)
+        total = model.rerank(encoding, 0, shelf.library.encoding(pool.rows)).total
+        right = np.isin(pool.rows, list(rows))
+        found.append(Asked(pool.sentence, total, pool.description, pool.words, right))
+        progress.update(number, len(queries))
+    return found
+
+
+def ask_pool(
+    model: RetrievalModel, queries: Sequence[Row], candidates: Sequence[Row], progress: Progress
+) -> list[Asked]:
+    """Each description against the :data:`SHORTLIST` molecules nearest to it; the molecules have no texts."""
+    drawn, refused = encode_rows(model, candidates, progress)
+    places = {row.id: place for place, row in enumerate(candidates)}
+    found = []
+    for start in range(0, len(queries), _BATCH):
+        part = queries[start : start + _BATCH]
+        encoding = model.encode_texts([row.description for row in part])
+        cosines = encoding.sentence @ drawn.vectors.T
+        cosines[:, refused] = -1.0
+        for number, row in enumerate(part):
+            near = np.argsort(-cosines[number], kind="stable")[:SHORTLIST]
+            total = model.rerank(encoding, number, take(drawn, near)).total
+            none = np.full(len(near), -np.inf)
+            found.append(
+                Asked(cosines[number][near], total, none, np.zeros(len(near)), near == places[row.id])
+            )
+        progress.update(min(start + _BATCH, len(queries)), len(queries))
+    return found
+
+
+def held_out(queries: Sequence[Row], keys: np.ndarray) -> list[int]:
+    """The places of those queries, given their molecules' InChIKeys, that training with this data holds out."""
+    chosen = tuning_slice(keys, SHARE, SEED)
+    return [
+        place
+        for place, (row, own) in enumerate(zip(queries, chosen, strict=True))
+        if own and row.description.strip()
+    ]
+
+
+def _level(values: np.ndarray, right: np.ndarray) -> tuple[float, float]:
+    """Centre and scale at which ``logistic((value - centre) / scale)`` is the probability of being right."""
+    mean, spread = float(values.mean()), max(float(values.std()), 1e-6)
+    fitted = fit_calibration((values - mean) / spread, right)
+    slope = max(fitted.a, 0.1)
+    return mean - fitted.b * spread / slope, spread / slope
+
+
+def _best(asked: Sequence[Asked], values: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """The largest of each query's ``values`` and whether it is right, with the answer in and taken out."""
+    best, right = [], []
+    for query, found in zip(asked, values, strict=True):
+        best.append(float(found.max()))
+        right.append(bool(query.right[found.argmax()]))
+        if query.right.any() and not query.right.all():
+            best.append(float(found[~query.right].max()))
+            right.append(False)
+    return np.array(best), np.array(right)
+
+
+def _score(fusion: Fusion, groups: Sequence[Sequence[Asked]]) -> float:
+    """The mean over the groups of their mean reciprocal rank."""
+    return float(np.mean([np.mean([query.reciprocal_rank(fusion) for query in group]) for group in groups]))
+
+
+def fit(
+    chemical: Sequence[Asked], catalogue: Sequence[Asked], lay: Sequence[Asked], start: Fusion
+) -> tuple[Fusion, Calibration]:
+    """The constants for queries of the three kinds (``catalogue`` and ``lay`` may be empty).
+
+    Raises :class:`InputError` when all best hits are right, or none is: then there is nothing to fit.
+    """
+    try:
+        sentence = _level(*_best(chemical, [query.sentence for query in chemical]))
+        total = _level(*_best(chemical, [query.total for query in chemical]))
+        fusion = replace(
+            start,
+            meaning=1.0,
+            sentence_centre=sentence[0],
+            sentence_scale=sentence[1],
+            total_centre=total[0],
+            total_scale=total[1],
+        )
+        groups = [group for group in (catalogue, lay) if group]
+        if groups:
+            tried = [
+                replace(fusion, description=a, words=b, description_centre=c, description_scale=d)
+                for a, b, c, d in itertools.product(_DESCRIPTION, _WORDS, _CENTRES, _SCALES)
+            ]
+            fusion = max(tried, key=lambda each: _score(each, groups))
+        pooled = [*chemical, *catalogue, *lay]
+        calibration = fit_calibration(*_best(pooled, [query.fused(fusion) for query in pooled]))
+    except ValueError as fault:
+        raise InputError(f"The constants cannot be fitted: {fault}.", remedy="Give more queries.") from fault
+    rounded = {name: round(value, 4) for name, value in asdict(fusion).items()}
+    return Fusion(**rounded), calibration
+
+
+def describe(fusion: Fusion, calibration: Calibration, groups: dict[str, Sequence[Asked]]) -> dict[str, Any]:
+    """What these constants achieve on each group of queries, and how often an absent answer is called absent."""
+    found: dict[str, Any] = {}
+    for name, group in groups.items():
+        if not group:
+            continue
+        ranks = np.array([query.reciprocal_rank(fusion) for query in group])
+        kept = [query for query in group if query.right.any()]
+        inside = calibration.probability(np.array([query.fused(fusion).max() for query in kept]))
+        gone = [query.without_answer() for query in kept]
+        outside = calibration.probability(np.array([query.fused(fusion).max() for query in gone]))
+        found[name] = {
+            "queries": len(group),
+            "success@1": round(float((ranks >= 1).mean()), 4),
+            "success@10": round(float((ranks >= 0.1).mean()), 4),
+            "mrr": round(float(ranks.mean()), 4),
+            "called absent, answer there": round(float((inside < calibration.absent_below).mean()), 4),
+            "called absent, answer removed": round(float((outside < calibration.absent_below).mean()), 4),
+            "called found, answer there": round(float((inside >= calibration.found_above).mean()), 4),
+            "called found, answer removed": round(float((outside >= calibration.found_above).mean()), 4),
+        }
+    return found
+
+
+def write(folder: Path, fusion: Fusion, calibration: Calibration) -> None:
+    """Put the constants into the ``config.json`` of a model folder, in one step; its weights do not change."""
+    path = folder / "config.json"
+    config = json.loads(path.read_text(encoding="utf-8"))
+    config |= {"fusion": asdict(fusion), "calibration": asdict(calibration)}
+    part = path.with_suffix(".part")
+    part.write_text(json.dumps(config, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    os.replace(part, path)
+
+
+def rows_of_names(library: Library, accepted: frozenset[str]) -> frozenset[int]:
+    """The rows of ``library`` that are called one of ``accepted``; :class:`InputError` for a name it does not have."""
+    sql = library.sql()
+    rows = set()
+    for name in accepted:
+        found = sql.execute("SELECT idx FROM rows WHERE name = ?", (name,)).fetchall()
+        if not found:
+            raise InputError(f"The library has no molecule called '{name}'.", field="--lay")
+        rows.update(row for (row,) in found)
+    return frozenset(rows)
