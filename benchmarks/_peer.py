@@ -22,8 +22,8 @@ INDEXED = 32
 
 def build(model: str, texts: list[str], folder: Path) -> None:
     """Encode ``texts`` and write index and texts to ``folder``."""
-    import torch  # noqa: F401 - before FAISS, for the sake of OpenMP
     import faiss
+    import torch  # noqa: F401 - before FAISS, for the sake of OpenMP
     from sentence_transformers import SentenceTransformer
 
     encoder = SentenceTransformer(model, device="cpu")
@@ -40,8 +40,8 @@ class Peer:
     """Model, index and texts, loaded once."""
 
     def __init__(self, model: str, folder: Path) -> None:
-        import torch  # noqa: F401
         import faiss
+        import torch  # noqa: F401
         from sentence_transformers import SentenceTransformer
 
         self.encoder = SentenceTransformer(model, device="cpu")
@@ -65,7 +65,7 @@ _peer = Peer(os.environ["PEER_MODEL"], Path(os.environ["PEER_INDEX"])) if "PEER_
 
 
 async def application(
-    scope: Message, receive: Callable[[], Awaitable[Message]], send: Callable[[Message], Awaitable[None]]
+    scope: Message, _receive: Callable[[], Awaitable[Message]], send: Callable[[Message], Awaitable[None]]
 ) -> None:
     """One request."""
     if scope["type"] != "http":

@@ -47,11 +47,19 @@ _KINDS = (
 )  # fmt: skip
 _TRAITS = (
     "with a bitter taste", "that smells of roses", "found in citrus peel", "isolated from a fungus", "used as a drug",
-    "with two hydroxy groups", "containing a chlorine atom", "from human urine", "with antifungal activity", "in plants",
-    "that inhibits an enzyme", "with a methoxy group", "made by bacteria", "which is toxic to insects", "of a marine sponge",
+    "with two hydroxy groups", "containing a chlorine atom", "from urine", "with antifungal activity", "in plants",
+    "that inhibits an enzyme", "with a methoxy group", "made by bacteria", "toxic to insects", "of a marine sponge",
     "that lowers blood pressure", "with a pyridine ring", "used in perfumes", "that is blue", "with a long alkyl chain",
 )  # fmt: skip
-_WAYS = ("a {} {}", "{} {}", "which {} is there {}", "some {} {}", "the {} {} please", "natural {} {}", "rare {} {}")
+_WAYS = (
+    "a {} {}",
+    "{} {}",
+    "which {} is there {}",
+    "some {} {}",
+    "the {} {} please",
+    "natural {} {}",
+    "rare {} {}",
+)
 
 
 def short_queries(count: int) -> list[str]:
@@ -95,7 +103,7 @@ def peer_index(library: Path, model: str) -> Path:
     folder = library.with_name("peer")
     if not (folder / "texts.json").exists():
         rows = sqlite3.connect(library / "rows.sqlite").execute("SELECT name, smiles FROM rows ORDER BY idx")
-        _peer.build(model, [name if name else smiles for name, smiles in rows], folder)
+        _peer.build(model, [name or smiles for name, smiles in rows], folder)
     return folder
 
 
@@ -112,9 +120,7 @@ def free_port() -> int:
 @contextmanager
 def running(command: Sequence[str], environment: dict[str, str], port: int, ready: str) -> Iterator[None]:
     """``command`` as a child process from when ``ready`` answers 200 until the block ends."""
-    child = subprocess.Popen(
-        command, cwd=ROOT, env={**os.environ, **environment}, stdout=subprocess.DEVNULL
-    )
+    child = subprocess.Popen(command, cwd=ROOT, env={**os.environ, **environment}, stdout=subprocess.DEVNULL)
     try:
         until = time.monotonic() + 300
         while True:
@@ -151,6 +157,7 @@ def ferry(model: Path, library: Path, port: int) -> Iterator[None]:
             "FERRY_DATA": f"{scratch}/data",
             "FERRY_MODELS": f"{scratch}/models",
             "FERRY_RATE_ANONYMOUS": "off",
+            "FERRY_LOG_LEVEL": "WARNING",
         }
         command = [sys.executable, "manage.py", "serve", "--port", str(port), "--no-worker"]
         with running(command, environment, port, "/health/ready"):
@@ -219,7 +226,9 @@ def measure(port: int, path: str, queries: dict[str, list[str]], clients: int) -
     ask(port, path, queries["warm"])
     found: dict[str, Any] = {}
     for kind in ("short", "long"):
-        found |= {f"{kind} {name}": value for name, value in quantiles(ask(port, path, queries[kind])).items()}
+        found |= {
+            f"{kind} {name}": value for name, value in quantiles(ask(port, path, queries[kind])).items()
+        }
     rate, taken = ask_at_once(port, path, queries["crowd"], clients)
     found["requests/s"] = round(rate, 1)
     found |= {f"crowd {name}": value for name, value in quantiles(taken).items()}
@@ -275,10 +284,14 @@ def stages(model_folder: Path, library_folder: Path, queries: dict[str, list[str
         rows = rows[len(queries["warm"]) :]
         inner = ("encode the text", "FAISS", "words", "re-rank")
         for row in rows:
-            row["fusing, reading vectors"] = row.get("ranking", 0.0) - sum(row.get(name, 0.0) for name in inner)
+            row["fusing, reading vectors"] = row.get("ranking", 0.0) - sum(
+                row.get(name, 0.0) for name in inner
+            )
             row["reading the query, filters"] = row["search"] - row.get("ranking", 0.0) - row["hits"]
         names = (*inner, "fusing, reading vectors", "hits", "reading the query, filters", "search", "JSON")
-        found[kind] = {name: round(statistics.median(row.get(name, 0.0) for row in rows), 2) for name in names}
+        found[kind] = {
+            name: round(statistics.median(row.get(name, 0.0) for row in rows), 2) for name in names
+        }
     return found
 
 
@@ -308,8 +321,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--molecules", type=Path, required=True, metavar="FILE", help="about 30,000 molecules")
-    parser.add_argument("--descriptions", type=Path, required=True, metavar="FILE", help="a table of long texts")
+    parser.add_argument(
+        "--molecules", type=Path, required=True, metavar="FILE", help="about 30,000 molecules"
+    )
+    parser.add_argument(
+        "--descriptions", type=Path, required=True, metavar="FILE", help="a table of long texts"
+    )
     parser.add_argument("--model", type=Path, default=ROOT / "models" / "retrieval", metavar="DIR")
     parser.add_argument("--queries", type=int, default=300, metavar="N", help="of each kind (default 300)")
     parser.add_argument("--clients", type=int, default=16, metavar="N")

@@ -5,11 +5,13 @@ Three kinds of query, none of which the model was trained on or is reported on:
 * *chemical*: descriptions of the tuning slice (molecules whose skeletons the training never saw), in a pool of
   molecules without texts;
 * *catalogue*: those of them whose molecule is in the library too, in the library, where texts compete;
-* *lay*: people's words for molecules of the library, written for this purpose (``mlcore/retrieval/tuning``).
+* *lay*: people's words for molecules of the library, written for this purpose (``mlcore/retrieval/tuning``), beside
+  some for what no library of molecules holds.
 
-Every query is asked twice: with its answer in the pool, and with it taken out. The levels of the meaning channel are
-the probabilities that its best hit is right; the weights and the description's level maximise the mean reciprocal rank;
-the calibration says how probable it is that the best hit is right.
+Every query with an answer is asked twice: with the answer in the pool, and with it taken out. The levels of the meaning
+channel are the probabilities that its best hit is right; the weights and the description's level maximise the mean
+reciprocal rank and, among equals, tell best what is there from what is not; the calibration says how probable it is
+that the best hit is right, and that the answer is there at all.
 """
 
 from __future__ import annotations
@@ -17,7 +19,6 @@ from __future__ import annotations
 import csv
 import itertools
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -28,7 +29,7 @@ import numpy as np
 from mlcore.retrieval.data import Row, tuning_slice
 from mlcore.retrieval.evaluate import encode_rows, take
 from mlcore.retrieval.filters import Allowed
-from mlcore.retrieval.fusion import Calibration, Fusion, fit_calibration
+from mlcore.retrieval.fusion import Calibration, Fusion, fit_calibration, fit_presence
 from mlcore.retrieval.library import Library
 from mlcore.retrieval.model import RetrievalModel
 from mlcore.retrieval.prose import IDENTICAL, SHORTLIST, pool_of
@@ -44,6 +45,8 @@ _DESCRIPTION = (0.25, 0.5, 1.0, 2.0, 4.0)
 _WORDS = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0)
 _CENTRES = (0.5, 0.6, 0.7, 0.8, 0.9)
 _SCALES = (0.04, 0.07, 0.1, 0.15)
+#: constants whose mean reciprocal ranks differ by less are chosen between by how well they know what is not there
+_EQUAL = 0.015
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,7 +80,9 @@ class Asked:
 
 
 def read_lay(path: Path) -> list[tuple[str, frozenset[str]]]:
-    """Queries and the names that answer each, from a table with the columns ``query`` and ``accepted`` (| between).
+    """Queries and the names that answer each, from a table with ``query`` and ``accepted`` (names with | between).
+
+    Without the column ``accepted`` nothing answers them.
 
     Raises :class:`InputError` when the file is no such table.
     """
@@ -86,9 +91,9 @@ def read_lay(path: Path) -> list[tuple[str, frozenset[str]]]:
             rows = list(csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE))
     except OSError as fault:
         raise InputError(f"{path} cannot be read: {fault}.", field="--lay") from fault
-    if not rows or not {"query", "accepted"} <= set(rows[0]):
-        raise InputError(f"{path.name} has no columns 'query' and 'accepted'.", field="--lay")
-    return [(row["query"], frozenset((row["accepted"] or "").split("|"))) for row in rows]
+    if not rows or "query" not in rows[0]:
+        raise InputError(f"{path.name} has no column 'query'.", field="--lay")
+    return [(row["query"], frozenset(filter(None, (row.get("accepted") or "").split("|")))) for row in rows]
 
 
 def ask_library(
@@ -168,10 +173,27 @@ def _score(fusion: Fusion, groups: Sequence[Sequence[Asked]]) -> float:
     return float(np.mean([np.mean([query.reciprocal_rank(fusion) for query in group]) for group in groups]))
 
 
+def _told_apart(fusion: Fusion, asked: Sequence[Asked], absent: Sequence[Asked]) -> float:
+    """How often the best fused value of a query whose answer is there is above that of one whose answer is not."""
+    kept = [query for query in asked if query.right.any() and not query.right.all()]
+    inside = np.array([query.fused(fusion).max() for query in kept])
+    outside = [query.without_answer() for query in kept]
+    found = [
+        float((inside[:, None] > np.array([query.fused(fusion).max() for query in group])).mean())
+        for group in (outside, absent)
+        if group
+    ]
+    return float(np.mean(found))
+
+
 def fit(
-    chemical: Sequence[Asked], catalogue: Sequence[Asked], lay: Sequence[Asked], start: Fusion
+    chemical: Sequence[Asked],
+    catalogue: Sequence[Asked],
+    lay: Sequence[Asked],
+    absent: Sequence[Asked],
+    start: Fusion,
 ) -> tuple[Fusion, Calibration]:
-    """The constants for queries of the three kinds (``catalogue`` and ``lay`` may be empty).
+    """The constants for queries of the three kinds and for ``absent`` ones (all but ``chemical`` may be empty).
 
     Raises :class:`InputError` when all best hits are right, or none is: then there is nothing to fit.
     """
@@ -192,9 +214,22 @@ def fit(
                 replace(fusion, description=a, words=b, description_centre=c, description_scale=d)
                 for a, b, c, d in itertools.product(_DESCRIPTION, _WORDS, _CENTRES, _SCALES)
             ]
-            fusion = max(tried, key=lambda each: _score(each, groups))
+            scores = [_score(each, groups) for each in tried]
+            good = [each for each, score in zip(tried, scores, strict=True) if score > max(scores) - _EQUAL]
+            fusion = max(good, key=lambda each: _told_apart(each, [*catalogue, *lay], absent))
         pooled = [*chemical, *catalogue, *lay]
         calibration = fit_calibration(*_best(pooled, [query.fused(fusion) for query in pooled]))
+        kept = [
+            query for query in (*catalogue, *lay) or chemical if query.right.any() and not query.right.all()
+        ]
+        calibration = fit_presence(
+            calibration,
+            [calibration.probability(query.fused(fusion)) for query in kept],
+            [
+                calibration.probability(query.fused(fusion))
+                for query in (*(query.without_answer() for query in kept), *absent)
+            ],
+        )
     except ValueError as fault:
         raise InputError(f"The constants cannot be fitted: {fault}.", remedy="Give more queries.") from fault
     rounded = {name: round(value, 4) for name, value in asdict(fusion).items()}
@@ -207,22 +242,32 @@ def describe(fusion: Fusion, calibration: Calibration, groups: dict[str, Sequenc
     for name, group in groups.items():
         if not group:
             continue
-        ranks = np.array([query.reciprocal_rank(fusion) for query in group])
-        kept = [query for query in group if query.right.any()]
-        inside = calibration.probability(np.array([query.fused(fusion).max() for query in kept]))
-        gone = [query.without_answer() for query in kept]
-        outside = calibration.probability(np.array([query.fused(fusion).max() for query in gone]))
+        kept = [query for query in group if query.right.any() and not query.right.all()]
+        outside = _presence([query.without_answer() for query in kept] or group, fusion, calibration)
         found[name] = {
             "queries": len(group),
-            "success@1": round(float((ranks >= 1).mean()), 4),
-            "success@10": round(float((ranks >= 0.1).mean()), 4),
-            "mrr": round(float(ranks.mean()), 4),
-            "called absent, answer there": round(float((inside < calibration.absent_below).mean()), 4),
-            "called absent, answer removed": round(float((outside < calibration.absent_below).mean()), 4),
-            "called found, answer there": round(float((inside >= calibration.found_above).mean()), 4),
-            "called found, answer removed": round(float((outside >= calibration.found_above).mean()), 4),
+            "called absent, answer not there": _share(outside < calibration.absent_below),
+            "called found, answer not there": _share(outside >= calibration.found_above),
         }
+        if kept:
+            ranks = np.array([query.reciprocal_rank(fusion) for query in group])
+            inside = _presence(kept, fusion, calibration)
+            found[name] |= {
+                "success@1": _share(ranks >= 1),
+                "success@10": _share(ranks >= 0.1),
+                "mrr": round(float(ranks.mean()), 4),
+                "called absent, answer there": _share(inside < calibration.absent_below),
+                "called found, answer there": _share(inside >= calibration.found_above),
+            }
     return found
+
+
+def _share(marks: np.ndarray) -> float:
+    return round(float(marks.mean()), 4)
+
+
+def _presence(asked: Sequence[Asked], fusion: Fusion, calibration: Calibration) -> np.ndarray:
+    return np.array([calibration.presence(calibration.probability(query.fused(fusion))) for query in asked])
 
 
 def write(folder: Path, fusion: Fusion, calibration: Calibration) -> None:
@@ -232,13 +277,13 @@ def write(folder: Path, fusion: Fusion, calibration: Calibration) -> None:
     config |= {"fusion": asdict(fusion), "calibration": asdict(calibration)}
     part = path.with_suffix(".part")
     part.write_text(json.dumps(config, indent=1, sort_keys=True) + "\n", encoding="utf-8")
-    os.replace(part, path)
+    part.replace(path)
 
 
 def rows_of_names(library: Library, accepted: frozenset[str]) -> frozenset[int]:
     """The rows of ``library`` that are called one of ``accepted``; :class:`InputError` for a name it does not have."""
     sql = library.sql()
-    rows = set()
+    rows: set[int] = set()
     for name in accepted:
         found = sql.execute("SELECT idx FROM rows WHERE name = ?", (name,)).fetchall()
         if not found:

@@ -9,8 +9,9 @@ from typing import Any
 
 from mlcore.runtime.progress import NullProgress, TerminalProgress
 
-#: lay queries over the catalogue, written for tuning
+#: lay queries over the catalogue, and for what it does not hold, written for tuning
 LAY = Path(__file__).with_name("tuning") / "lay_queries.tsv"
+ABSENT = LAY.with_name("absent_queries.tsv")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -60,6 +61,7 @@ def run(args: argparse.Namespace) -> int:
         "chemical": calibrate.ask_pool(model, queries, candidates, progress),
         "catalogue": [],
         "lay": [],
+        "absent": [],
     }
     if args.library:
         library = Library.open(args.library, model_fingerprint=model.fingerprint)
@@ -71,9 +73,13 @@ def run(args: argparse.Namespace) -> int:
             (text, calibrate.rows_of_names(library, names)) for text, names in calibrate.read_lay(args.lay)
         ]
         groups["lay"] = calibrate.ask_library(model, shelf, lay, progress)
+        none = calibrate.read_lay(ABSENT)
+        groups["absent"] = calibrate.ask_library(
+            model, shelf, [(text, frozenset()) for text, _ in none], progress
+        )
     before = (Fusion.from_config(model.config), Calibration.from_config(model.config))
-    after = calibrate.fit(groups["chemical"], groups["catalogue"], groups["lay"], before[0])
-    result = {
+    after = calibrate.fit(groups["chemical"], groups["catalogue"], groups["lay"], groups["absent"], before[0])
+    result: dict[str, Any] = {
         "before": calibrate.describe(*before, groups),
         "after": calibrate.describe(*after, groups),
         "fusion": vars(after[0]),

@@ -19,7 +19,7 @@ from mlcore.retrieval.data import Row, featurise_all
 from mlcore.retrieval.encoding import MoleculeEncoding, TextEncoding
 from mlcore.retrieval.grains import TextSide
 from mlcore.retrieval.graphs import ragged_rows
-from mlcore.retrieval.model import RetrievalModel, concatenate, molecule_side, split_shares
+from mlcore.retrieval.model import RetrievalModel, concatenate, join_texts, molecule_side, split_shares
 from mlcore.retrieval.ranking import ranks, summary
 from mlcore.runtime.errors import InputError
 from mlcore.runtime.progress import Progress
@@ -99,27 +99,12 @@ def evaluate(
 
 
 def encode_texts(model: RetrievalModel, texts: Sequence[str], progress: Progress) -> TextEncoding:
-    """Encode many texts, in batches of like length; rows come back in the order given."""
-    order = np.argsort([len(text) for text in texts], kind="stable")
+    """Encode many texts, telling how far it is."""
     parts = []
-    for first in range(0, len(order), _BATCH):
-        parts.append(model.encode_texts([texts[i] for i in order[first : first + _BATCH]]))
-        progress.update(min(first + _BATCH, len(order)), len(order))
-    longest = max(part.mask.shape[1] for part in parts)
-    back = np.argsort(order)
-
-    def joined(name: str) -> np.ndarray:
-        arrays = [getattr(part, name) for part in parts]
-        if arrays[0].ndim > 1 and name != "sentence":
-            arrays = [
-                np.pad(a, [(0, 0), (0, longest - a.shape[1]), *[(0, 0)] * (a.ndim - 2)]) for a in arrays
-            ]
-        return np.concatenate(arrays)[back]
-
-    spans = [span for part in parts for span in part.spans]
-    return TextEncoding(
-        joined("sentence"), joined("tokens"), joined("phrases"), joined("mask"), [spans[i] for i in back]
-    )
+    for first in range(0, len(texts), _BATCH):
+        parts.append(model.encode_texts(texts[first : first + _BATCH]))
+        progress.update(min(first + _BATCH, len(texts)), len(texts))
+    return join_texts(parts)
 
 
 def encode_rows(

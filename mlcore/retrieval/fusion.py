@@ -18,8 +18,8 @@ whose answers are known and queries whose answers have been taken out of the lib
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from typing import Any, Self
 
 import numpy as np
@@ -80,10 +80,19 @@ class Fusion:
 
 @dataclass(frozen=True)
 class Calibration:
-    """From the fused value to a probability, and below which best probability the answer is "not in this library"."""
+    """From the fused value to a probability, and from the best hits' to whether the answer is here at all.
+
+    With ``z`` the log odds of the hits, best first, and ``lead`` how far the best is above the mean of the sixth to the
+    fifteenth, the answer is here with probability ``logistic(present + present_best * z[0] + present_lead * (lead -
+    usual_lead))``.
+    """
 
     a: float = 8.0
     b: float = -4.0
+    present: float = 0.0
+    present_best: float = 1.0
+    present_lead: float = 0.0
+    usual_lead: float = 1.0
     absent_below: float = 0.2
     found_above: float = 0.5
 
@@ -96,31 +105,73 @@ class Calibration:
         """The probability that a molecule is what was described, (n,)."""
         return logistic(self.a * np.asarray(fused) + self.b)
 
+    def presence(self, probabilities: np.ndarray) -> float:
+        """The probability that what was described is here, from the hits' own (n,), n at least 1."""
+        best, lead = standing(probabilities)
+        over = 0.0 if lead is None else lead - self.usual_lead
+        return float(logistic(self.present + self.present_best * best + self.present_lead * over))
 
-def fit_calibration(fused: np.ndarray, right: np.ndarray, *, steps: int = 50) -> Calibration:
-    """Fit ``a`` and ``b`` to the best fused value of each query (n,) and whether that molecule was right (n,)
-    bool.
 
-    Logistic regression by Newton's method with a little shrinkage; ``absent_below`` is set so that at most
-    one right answer in twenty falls below it.
+def standing(probabilities: np.ndarray) -> tuple[float, float | None]:
+    """The best log odds and its lead over the mean of the sixth to fifteenth; no lead with fewer than six hits."""
+    sure = np.clip(np.sort(np.asarray(probabilities, np.float64))[::-1][:15], 1e-9, 1 - 1e-9)
+    odds = np.log(sure / (1 - sure))
+    return float(odds[0]), float(odds[0] - odds[5:].mean()) if len(odds) > 5 else None
+
+
+def regression(features: np.ndarray, right: np.ndarray, *, steps: int = 50) -> np.ndarray:
+    """Weights (k + 1,), the constant last, of a logistic regression of ``right`` (n,) bool on ``features`` (n, k).
+
+    Newton's method with a little shrinkage. Raises ``ValueError`` where all are right or none is.
     """
-    x = np.stack([np.asarray(fused, np.float64), np.ones(len(fused))], axis=1)
+    x = np.column_stack([np.asarray(features, np.float64), np.ones(len(features))])
     y = np.asarray(right, np.float64)
     if len(set(y.tolist())) < 2:
         raise ValueError("a calibration needs queries with right and with wrong best answers")
-    weights = np.zeros(2)
+    weights = np.zeros(x.shape[1])
     for _ in range(steps):
         p = logistic(x @ weights)
         gradient = x.T @ (p - y) + 1e-3 * weights
-        curvature = (x * (p * (1 - p))[:, None]).T @ x + 1e-3 * np.eye(2)
+        curvature = (x * (p * (1 - p))[:, None]).T @ x + 1e-3 * np.eye(len(weights))
         step = np.linalg.solve(curvature, gradient)
         weights -= step
         if np.abs(step).max() < 1e-9:
             break
-    a, b = (float(value) for value in weights)
+    return weights
+
+
+def fit_calibration(fused: np.ndarray, right: np.ndarray) -> Calibration:
+    """Fit ``a`` and ``b`` to the best fused value of each query (n,) and whether that molecule was right (n,) bool.
+
+    ``absent_below`` is set so that at most one right answer in twenty falls below it.
+    """
+    a, b = (float(value) for value in regression(np.asarray(fused)[:, None], right))
     fitted = Calibration(a=a, b=b)
-    absent = float(np.quantile(fitted.probability(np.asarray(fused)[y > 0]), 0.05))
+    absent = float(np.quantile(fitted.probability(np.asarray(fused)[np.asarray(right, bool)]), 0.05))
     return Calibration(a=a, b=b, absent_below=round(min(absent, fitted.found_above), 4))
+
+
+def fit_presence(
+    calibration: Calibration, inside: Sequence[np.ndarray], outside: Sequence[np.ndarray]
+) -> Calibration:
+    """``calibration`` with the constants of :meth:`Calibration.presence` and its two limits.
+
+    ``inside`` and ``outside`` hold the hits' probabilities of queries whose answer is there and of queries whose answer
+    is not. At most one answer in twenty that is there is called absent, and one in ten that is not is called found.
+    """
+    places = [standing(each) for each in (*inside, *outside)]
+    leads = [lead for _, lead in places if lead is not None]
+    usual = float(np.mean(leads)) if leads else 0.0
+    features = np.array([(best, 0.0 if lead is None else lead - usual) for best, lead in places])
+    best, lead, bias = (float(v) for v in regression(features, np.arange(len(places)) < len(inside)))
+    fitted = replace(
+        calibration, present=bias, present_best=max(best, 0.0), present_lead=max(lead, 0.0), usual_lead=usual
+    )
+    there = np.array([fitted.presence(each) for each in inside])
+    gone = np.array([fitted.presence(each) for each in outside])
+    absent = float(np.quantile(there, 0.05))
+    found = max(absent, float(np.quantile(gone, 0.9)))
+    return replace(fitted, absent_below=round(absent, 4), found_above=round(found, 4))
 
 
 def words_for(score: float) -> str:

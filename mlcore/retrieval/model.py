@@ -17,6 +17,7 @@ from mlcore.retrieval.grains import MoleculeSide, TextSide
 from mlcore.retrieval.graphs import MoleculeFeatures, PackedMolecules, featurise
 from mlcore.retrieval.molecules import GraphBatch
 from mlcore.retrieval.orma import Orma, OrmaConfig
+from mlcore.retrieval.quick import QuickTransformer
 from mlcore.retrieval.text import TextTokenizer
 from mlcore.runtime import weights
 from mlcore.runtime.errors import ModelError
@@ -36,6 +37,7 @@ class RetrievalModel:
         card: Mapping[str, Any],
     ) -> None:
         self.network = network.eval()
+        self._transformer = QuickTransformer(network.text.bert)
         self.tokenizer = tokenizer
         self.fingerprint = fingerprint
         self.config, self.card = config, card
@@ -65,9 +67,15 @@ class RetrievalModel:
 
     @torch.inference_mode()
     def encode_texts(self, texts: Sequence[str]) -> TextEncoding:
-        """Encode texts of any length; what exceeds the token limit is cut from the token and phrase grains."""
-        batch, spans = self.tokenizer(texts)
-        states = self.network.encode_texts(batch)
+        """Encode texts of any length; what exceeds the token limit is cut from the token and phrase grains.
+
+        Each text runs alone: in int8 the activations' scale would otherwise depend on its neighbours.
+        """
+        return join_texts([self._encode_text(text) for text in texts])
+
+    def _encode_text(self, text: str) -> TextEncoding:
+        batch, spans = self.tokenizer([text])
+        states = self.network.text(batch, self._transformer)
         return TextEncoding(
             sentence=states.sentence.numpy(),
             tokens=(states.tokens * states.token_weights.unsqueeze(2)).numpy(),
@@ -148,6 +156,26 @@ def split_shares(weighted: Tensor) -> tuple[Tensor, Tensor]:
     """Directions (unit) and shares (summing to one along the rows) of weighted points (n, rows, fine)."""
     lengths = weighted.norm(dim=-1)
     return weighted / lengths.clamp(min=1e-12).unsqueeze(-1), lengths / lengths.sum(1, keepdim=True)
+
+
+def join_texts(parts: Sequence[TextEncoding]) -> TextEncoding:
+    """Encodings one after the other, padded to the longest; at least one."""
+    longest = max(part.mask.shape[1] for part in parts)
+
+    def padded(name: str) -> np.ndarray:
+        arrays = [getattr(part, name) for part in parts]
+        return np.concatenate(
+            [np.pad(a, [(0, 0), (0, longest - a.shape[1]), *[(0, 0)] * (a.ndim - 2)]) for a in arrays]
+        )
+
+    return TextEncoding(
+        sentence=np.concatenate([part.sentence for part in parts]),
+        tokens=padded("tokens"),
+        phrases=padded("phrases"),
+        mask=padded("mask"),
+        spans=[span for part in parts for span in part.spans],
+        wording=np.concatenate([part.wordings for part in parts]),
+    )
 
 
 def concatenate(parts: Sequence[MoleculeEncoding]) -> MoleculeEncoding:

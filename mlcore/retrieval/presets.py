@@ -20,7 +20,8 @@ class RetrievalTraining:
     tuning_seed: int = 0  # which skeletons are held out; kept apart so that seeds share one slice
     tuning_share: float = 0.03
     limit: int = 0  # train on this many pairs at the most; 0 for all
-    words: int = 2500  # domain words added to the vocabulary
+    pretrained: bool = True  # start the text encoder from all-MiniLM-L6-v2; otherwise from nothing
+    words: int = 2500  # domain words added to the vocabulary (from nothing: its size)
     group: int = 16
     lookup_epochs: int = 8
     graph_epochs: int = 2  # how many of the lookup epochs, the last ones, pass messages as well

@@ -303,18 +303,19 @@ class Searcher:
             )
         best = max(candidates, key=lambda candidate: candidate.score).score
         if query.kind == "prose":
-            if best < self.calibration.absent_below:
+            here = self.calibration.presence(np.array([candidate.score for candidate in candidates]))
+            if here < self.calibration.absent_below:
                 return answer.verdict_json(
                     "absent", "Probably not in this library: nothing here fits the description well."
                 )
-            if best < self.calibration.found_above:
+            if here < self.calibration.found_above:
                 return answer.verdict_json(
                     "doubtful", "Perhaps not in this library: the best hits fit only in part."
                 )
             return answer.verdict_json("found", "The first hits fit the description.")
         if ranking.missing:
             rest = " What follows fits the words best." if query.kind == "name" else ""
-            level = "doubtful" if query.kind != "name" or best >= self.calibration.found_above else "absent"
+            level = "doubtful" if query.kind != "name" or best > _BELOW_NAMES else "absent"
             return answer.verdict_json(level, f"{ranking.missing}{rest}")
         return answer.verdict_json("found", _FOUND.get(query.kind, "Found."))
 

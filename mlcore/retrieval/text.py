@@ -6,7 +6,7 @@ from the top. The sentence adds the bag of n-grams.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -76,7 +76,10 @@ class TextEncoder(nn.Module):
         self.phrase_gate = nn.Linear(bert.hidden_size, 1)
         self.token_gate = nn.Linear(bert.hidden_size, 1)
 
-    def forward(self, batch: TextBatch) -> TextStates:
+    def forward(
+        self, batch: TextBatch, transformer: Callable[[Tensor, Tensor], Sequence[Tensor]] | None = None
+    ) -> TextStates:
+        """Encode ``batch``; ``transformer`` (pieces, mask -> the last three hidden states) replaces the own one."""
         mask = batch.mask
         sentence = self.bag_vectors(batch) if self.use_ngrams else 0.0
         if not self.use_transformer:
@@ -84,7 +87,7 @@ class TextEncoder(nn.Module):
             share = mask / mask.sum(1, keepdim=True)
             sentence = F.normalize(sentence, dim=-1)  # type: ignore[arg-type]
             return TextStates(sentence, empty, empty, share, share, mask, sentence)
-        lower, middle, top = self._hidden(batch)
+        lower, middle, top = transformer(batch.pieces, mask) if transformer else self._hidden(batch)
         real = mask.unsqueeze(-1)
         mean = (top * real).sum(1) / real.sum(1)
         sentence = sentence + self.to_sentence(mean).float()

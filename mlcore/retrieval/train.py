@@ -6,14 +6,15 @@ import json
 import math
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import torch
+from tokenizers import Tokenizer
 from torch import Tensor, nn
 
-from mlcore.retrieval import ngrams, pretrained
+from mlcore.retrieval import ngrams, pretrained, vocabulary
 from mlcore.retrieval.batches import drop_sentences, neighbour_groups
 from mlcore.retrieval.data import Molecules, Row, tuning_slice
 from mlcore.retrieval.losses import symmetric_contrast
@@ -93,11 +94,7 @@ class Trainer:
         self.config, self.train_pairs, self.tuning, self.molecules = config, train, tuning, molecules
         self.out, self.device = out, device
         torch.manual_seed(config.seed)
-        described, table = pretrained.adapted_vocabulary(train.texts, config.words)
-        shape = config.model.to_dict() | {"pieces": len(table)}
-        self.model = Orma(type(config.model).from_dict(shape))
-        if config.model.use_transformer:
-            pretrained.load_transformer(self.model.text.bert, table)
+        described = self._start()
         weights = ngrams.document_weights(train.texts, config.model.buckets)
         self.model.text.gram_weights.copy_(torch.from_numpy(weights))  # type: ignore[operator]
         self.model.to(device)
@@ -119,6 +116,20 @@ class Trainer:
         self.step = self.epoch = self.position = 0
         self.order = np.zeros(0, dtype=np.int64)
         self._grams: list[np.ndarray] = []
+
+    def _start(self) -> str:
+        """Make the network, from the pretrained text encoder or from nothing; its ``tokenizer.json``."""
+        config = self.config
+        if not config.pretrained:
+            described = vocabulary.from_texts(self.train_pairs.texts, config.words)
+            pieces = Tokenizer.from_str(described).get_vocab_size()
+            self.model = Orma(replace(config.model, pieces=pieces))
+            return described
+        described, table = pretrained.adapted_vocabulary(self.train_pairs.texts, config.words)
+        self.model = Orma(replace(config.model, pieces=len(table)))
+        if config.model.use_transformer:
+            pretrained.load_transformer(self.model.text.bert, table)
+        return described
 
     def _optimizers(self) -> dict[str, torch.optim.Optimizer]:
         model, config = self.model, self.config

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Iterable
 
 import torch
-from tokenizers import Tokenizer
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 from torch import Tensor
 
 #: pieces of the original vocabulary up to this number are kept: BERT orders them by frequency
@@ -66,3 +66,27 @@ def adapt(tokenizer_json: str, embeddings: Tensor, texts: Iterable[str], words: 
         special["sep"][1] = described["model"]["vocab"]["[SEP]"]
         special["cls"][1] = described["model"]["vocab"]["[CLS]"]
     return json.dumps(described, ensure_ascii=False), torch.stack(rows)
+
+
+def from_texts(texts: Iterable[str], size: int) -> str:
+    """A WordPiece ``tokenizer.json`` from ``texts`` alone, for a start from nothing.
+
+    Its pieces are the special ones, all characters (at the start and inside of words) and the most frequent whole
+    words, ``size`` in all at the most; other words come out as characters. Ties are broken by the alphabet.
+    """
+    normaliser, splitter = normalizers.BertNormalizer(lowercase=True), pre_tokenizers.BertPreTokenizer()
+    counts: Counter[str] = Counter()
+    for text in texts:
+        counts.update(word for word, _ in splitter.pre_tokenize_str(normaliser.normalize_str(text)))
+    letters = sorted({letter for word in counts for letter in word})
+    pieces = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *letters, *(f"##{letter}" for letter in letters)]
+    words = [
+        word for word, _ in sorted(counts.items(), key=lambda item: (-item[1], item[0])) if len(word) > 1
+    ]
+    pieces += words[: max(size - len(pieces), 0)]
+    unknown = pieces[1]
+    tokenizer = Tokenizer(models.WordPiece({piece: i for i, piece in enumerate(pieces)}, unk_token=unknown))
+    tokenizer.normalizer, tokenizer.pre_tokenizer = normaliser, splitter
+    tokenizer.post_processor = processors.BertProcessing(("[SEP]", 3), ("[CLS]", 2))
+    tokenizer.add_special_tokens(pieces[:5])
+    return tokenizer.to_str()

@@ -44,10 +44,9 @@ class TerminalProgress:
     def update(self, done: int, total: int | None = None, **metrics: float) -> None:
         if total is not None:
             self._bar.total = total
-        self._bar.n = done
         if metrics:
             self._bar.set_postfix({k: f"{v:.4g}" for k, v in metrics.items()}, refresh=False)
-        self._bar.refresh()
+        self._bar.update(done - self._bar.n)
 
     def log(self, text: str) -> None:
         tqdm.write(text, file=self._bar.fp)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
-from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
+from tokenizers import Tokenizer
 
+from mlcore.retrieval import vocabulary
 from mlcore.retrieval.model import RetrievalModel, save_model
 from mlcore.retrieval.orma import Orma, OrmaConfig
 
@@ -33,14 +34,7 @@ SMALL = OrmaConfig(
 
 
 def tokenizer_json() -> str:
-    pieces = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *",.-()[]'%:;", *LETTERS]
-    pieces += [f"##{letter}" for letter in LETTERS] + WORDS
-    tokenizer = Tokenizer(models.WordPiece({p: i for i, p in enumerate(pieces)}, unk_token="[UNK]"))
-    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
-    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    tokenizer.post_processor = processors.BertProcessing(("[SEP]", 3), ("[CLS]", 2))
-    tokenizer.add_special_tokens(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"])
-    return tokenizer.to_str()
+    return vocabulary.from_texts([",.-()[]'%:;", *LETTERS, *WORDS], 1000)
 
 
 def network(config: OrmaConfig = SMALL, seed: int = 0) -> Orma:
