@@ -5,11 +5,17 @@ from __future__ import annotations
 import os
 import shutil
 import socket
+from collections.abc import Iterator
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 
 REQUIRED = os.environ.get("FERRY_REQUIRE_SERVICES") == "1"
+BROWSER_FLAGS = (
+    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
+    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
+)
 BROWSERS = ("/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome")
 
 
@@ -70,6 +76,20 @@ def browser_path() -> str:
     path = chromium()
     assert path is not None
     return path
+
+
+@pytest.fixture(scope="module")
+def browser(browser_path: str) -> Iterator[Any]:
+    """Headless Chromium. One a module: Playwright keeps an event loop in this thread while it is open."""
+    from playwright.sync_api import sync_playwright
+
+    with pytest.MonkeyPatch.context() as patch, sync_playwright() as playwright:
+        patch.setenv(
+            "DJANGO_ALLOW_ASYNC_UNSAFE", "1"
+        )  # the fixtures' few queries here are meant to be synchronous
+        running = playwright.chromium.launch(executable_path=browser_path, args=list(BROWSER_FLAGS))
+        yield running
+        running.close()
 
 
 @pytest.fixture

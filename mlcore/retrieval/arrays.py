@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import threading
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
@@ -96,6 +98,17 @@ def dequantise(values: np.ndarray, scale: np.ndarray) -> np.ndarray:
     return values.astype(np.float32) * scale.astype(np.float32)[:, None]
 
 
+#: CPython 3.11 counts the depth of syntax trees for the whole process: two threads that read an array's header at once
+#: (numpy parses it as Python) can make it raise "AST constructor recursion depth mismatch"
+_reading = threading.Lock()
+
+
+def load_array(path: Path, *, mmap_mode: Literal["r"] | None = None) -> np.ndarray:
+    """``numpy.load`` of one array without pickle, safe for many threads."""
+    with _reading:
+        return np.load(path, mmap_mode=mmap_mode, allow_pickle=False)
+
+
 @dataclass(frozen=True)
 class RaggedArray:
     """``n`` groups of int8 rows one after the other; memory-mapped, read only."""
@@ -108,9 +121,9 @@ class RaggedArray:
     def open(cls, folder: Path, stem: str) -> RaggedArray:
         """Map ``<stem>s.npy``, ``<stem>_scales.npy`` and ``<stem>_offsets.npy`` of ``folder``."""
         return cls(
-            np.load(folder / f"{stem}s.npy", mmap_mode="r"),
-            np.load(folder / f"{stem}_scales.npy", mmap_mode="r"),
-            np.load(folder / f"{stem}_offsets.npy"),
+            load_array(folder / f"{stem}s.npy", mmap_mode="r"),
+            load_array(folder / f"{stem}_scales.npy", mmap_mode="r"),
+            load_array(folder / f"{stem}_offsets.npy"),
         )
 
     def take(self, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

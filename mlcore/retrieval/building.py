@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 
 from mlcore.retrieval import manifest
-from mlcore.retrieval.arrays import ArrayWriter, RaggedWriter
+from mlcore.retrieval.arrays import ArrayWriter, RaggedWriter, load_array
 from mlcore.retrieval.descriptors import FINGERPRINT_BITS
 from mlcore.retrieval.encoding import MoleculeEncoding
 from mlcore.retrieval.preparation import Prepared
@@ -310,7 +310,7 @@ class Building:
         self._database.execute("ANALYZE")
         digest = self._content()
         self._database.close()
-        vectors = np.load(folder / "vectors.npy", mmap_mode="r")
+        vectors = load_array(folder / "vectors.npy", mmap_mode="r")
         store = FaissVectorStore.build(vectors, policy=policy)
         try:
             store.save(folder / "vectors.faiss")

@@ -66,6 +66,10 @@ class Asked:
         found = fusion.fuse(meaning, level, self.words, np.isfinite(self.description))
         return np.where(self.description >= IDENTICAL, 1.0, found)
 
+    def probability(self, fusion: Fusion, calibration: Calibration) -> np.ndarray:
+        """The calibrated score of every candidate."""
+        return calibration.probability(self.fused(fusion), np.isfinite(self.description))
+
     def without_answer(self) -> Asked:
         """The same query where the right molecules are not in the pool."""
         parts = (self.sentence, self.total, self.description, self.words, self.right)
@@ -168,6 +172,13 @@ def _best(asked: Sequence[Asked], values: Sequence[np.ndarray]) -> tuple[np.ndar
     return np.array(best), np.array(right)
 
 
+def _top(asked: Sequence[Asked], fusion: Fusion) -> tuple[np.ndarray, np.ndarray]:
+    """The best fused value of each query and whether it is right, with the answer there."""
+    values = [query.fused(fusion) for query in asked]
+    right = [bool(query.right[found.argmax()]) for query, found in zip(asked, values, strict=True)]
+    return np.array([found.max() for found in values]), np.array(right)
+
+
 def _score(fusion: Fusion, groups: Sequence[Sequence[Asked]]) -> float:
     """The mean over the groups of their mean reciprocal rank."""
     return float(np.mean([np.mean([query.reciprocal_rank(fusion) for query in group]) for group in groups]))
@@ -217,16 +228,17 @@ def fit(
             scores = [_score(each, groups) for each in tried]
             good = [each for each, score in zip(tried, scores, strict=True) if score > max(scores) - _EQUAL]
             fusion = max(good, key=lambda each: _told_apart(each, [*catalogue, *lay], absent))
-        pooled = [*chemical, *catalogue, *lay]
-        calibration = fit_calibration(*_best(pooled, [query.fused(fusion) for query in pooled]))
+        calibration = fit_calibration(*_top(chemical, fusion))
+        described = fit_calibration(*_top([*catalogue, *lay] or chemical, fusion))
+        calibration = replace(calibration, text_a=described.a, text_b=described.b)
         kept = [
             query for query in (*catalogue, *lay) or chemical if query.right.any() and not query.right.all()
         ]
         calibration = fit_presence(
             calibration,
-            [calibration.probability(query.fused(fusion)) for query in kept],
+            [query.probability(fusion, calibration) for query in kept],
             [
-                calibration.probability(query.fused(fusion))
+                query.probability(fusion, calibration)
                 for query in (*(query.without_answer() for query in kept), *absent)
             ],
         )
@@ -267,7 +279,7 @@ def _share(marks: np.ndarray) -> float:
 
 
 def _presence(asked: Sequence[Asked], fusion: Fusion, calibration: Calibration) -> np.ndarray:
-    return np.array([calibration.presence(calibration.probability(query.fused(fusion))) for query in asked])
+    return np.array([calibration.presence(query.probability(fusion, calibration)) for query in asked])
 
 
 def write(folder: Path, fusion: Fusion, calibration: Calibration) -> None:

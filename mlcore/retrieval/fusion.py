@@ -89,6 +89,8 @@ class Calibration:
 
     a: float = 8.0
     b: float = -4.0
+    text_a: float = 8.0  # the same for a molecule that has a text of its own
+    text_b: float = -4.0
     present: float = 0.0
     present_best: float = 1.0
     present_lead: float = 0.0
@@ -101,9 +103,13 @@ class Calibration:
         """The constants under ``"calibration"`` of a model's configuration; defaults for those that are not there."""
         return cls(**_known(cls, config.get("calibration") or {}))
 
-    def probability(self, fused: np.ndarray) -> np.ndarray:
-        """The probability that a molecule is what was described, (n,)."""
-        return logistic(self.a * np.asarray(fused) + self.b)
+    def probability(self, fused: np.ndarray, has_text: np.ndarray | bool = False) -> np.ndarray:
+        """The probability that a molecule is what was described if that is here at all, (n,).
+
+        ``has_text`` (n,) bool says who has a text of its own: with one, a middling value says more.
+        """
+        slope = np.where(has_text, self.text_a, self.a)
+        return logistic(slope * np.asarray(fused) + np.where(has_text, self.text_b, self.b))
 
     def presence(self, probabilities: np.ndarray) -> float:
         """The probability that what was described is here, from the hits' own (n,), n at least 1."""

@@ -30,7 +30,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from mlcore.retrieval.arrays import RaggedArray
+from mlcore.retrieval.arrays import RaggedArray, load_array
 from mlcore.retrieval.encoding import MoleculeEncoding
 from mlcore.retrieval.importer import ImportReport, Refusal, build
 from mlcore.retrieval.manifest import check_files, read_manifest
@@ -59,11 +59,11 @@ class Library:
         self.store: VectorStore = FaissVectorStore.load(folder / "vectors.faiss")
         self._motifs = RaggedArray.open(folder, "motif")
         self._atoms = RaggedArray.open(folder, "atom")
-        self._morgan = np.load(folder / "morgan.npy", mmap_mode="r")
-        self._patterns = np.load(folder / "patterns.npy", mmap_mode="r")
-        self._descriptions = np.load(folder / "descriptions.npy", mmap_mode="r")
-        self._wordings = np.load(folder / "wordings.npy", mmap_mode="r")
-        self._owners = np.load(folder / "description_owners.npy")
+        self._morgan = load_array(folder / "morgan.npy", mmap_mode="r")
+        self._patterns = load_array(folder / "patterns.npy", mmap_mode="r")
+        self._descriptions = load_array(folder / "descriptions.npy", mmap_mode="r")
+        self._wordings = load_array(folder / "wordings.npy", mmap_mode="r")
+        self._owners = load_array(folder / "description_owners.npy")
         # all opened now: after a swap the path leads to another library, these still lead to this one
         self._connections = [connect(folder / "rows.sqlite") for _ in range(_CONNECTIONS)]
         self._turn = itertools.count()

@@ -89,7 +89,8 @@ def rank_prose(
         fused[outside] = np.minimum(fused[outside], fused[shortlist].min())
         fused[outside] -= 1e-6 * (first.max() - first[outside])  # keep the first stage's order among equals
     fused[description >= IDENTICAL] = 1.0  # whoever pastes a description means its molecule
-    scores = calibration.probability(fused)
+    scores = calibration.probability(fused, has_text)
+    scores[description >= IDENTICAL] = scores.max()
     both, meaning = ("meaning", "words"), ("meaning",)
     return [
         Candidate(

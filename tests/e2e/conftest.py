@@ -2,33 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-FLAGS = (
-    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
-    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
-)
 MODEL = Path(__file__).parents[2] / "models" / "retrieval"
 SHIPPED = (MODEL / "card.json").is_file() and (MODEL / "catalogue" / "manifest.json").is_file()
 PATIENCE = 60_000 if SHIPPED else 15_000
-
-
-@pytest.fixture(scope="session")
-def browser(browser_path: str) -> Iterator[Any]:
-    """Headless Chromium."""
-    from playwright.sync_api import sync_playwright
-
-    # Playwright keeps an event loop in this thread; the fixtures' few queries here are synchronous and meant to be.
-    os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
-    with sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=browser_path, args=list(FLAGS))
-        yield running
-        running.close()
 
 
 @pytest.fixture
