@@ -172,11 +172,16 @@ def _best(asked: Sequence[Asked], values: Sequence[np.ndarray]) -> tuple[np.ndar
     return np.array(best), np.array(right)
 
 
-def _top(asked: Sequence[Asked], fusion: Fusion) -> tuple[np.ndarray, np.ndarray]:
-    """The best fused value of each query and whether it is right, with the answer there."""
+def _calibrated(asked: Sequence[Asked], fusion: Fusion) -> Calibration:
+    """From the best fused value of a query whose answer is there to the probability that this hit is right.
+
+    Where every best hit is right, the same queries without their answer show what a wrong one looks like.
+    """
     values = [query.fused(fusion) for query in asked]
-    right = [bool(query.right[found.argmax()]) for query, found in zip(asked, values, strict=True)]
-    return np.array([found.max() for found in values]), np.array(right)
+    right = np.array([query.right[found.argmax()] for query, found in zip(asked, values, strict=True)], bool)
+    if right.all() or not right.any():
+        return fit_calibration(*_best(asked, values))
+    return fit_calibration(np.array([found.max() for found in values]), right)
 
 
 def _score(fusion: Fusion, groups: Sequence[Sequence[Asked]]) -> float:
@@ -228,8 +233,8 @@ def fit(
             scores = [_score(each, groups) for each in tried]
             good = [each for each, score in zip(tried, scores, strict=True) if score > max(scores) - _EQUAL]
             fusion = max(good, key=lambda each: _told_apart(each, [*catalogue, *lay], absent))
-        calibration = fit_calibration(*_top(chemical, fusion))
-        described = fit_calibration(*_top([*catalogue, *lay] or chemical, fusion))
+        calibration = _calibrated(chemical, fusion)
+        described = _calibrated([*catalogue, *lay] or chemical, fusion)
         calibration = replace(calibration, text_a=described.a, text_b=described.b)
         kept = [
             query for query in (*catalogue, *lay) or chemical if query.right.any() and not query.right.all()

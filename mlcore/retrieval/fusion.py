@@ -175,7 +175,7 @@ def fit_presence(
     )
     there = np.array([fitted.presence(each) for each in inside])
     gone = np.array([fitted.presence(each) for each in outside])
-    absent = float(np.quantile(there, 0.05))
+    absent = min(float(np.quantile(there, 0.05)), 0.5)  # where all are sure, an even chance is still none
     found = max(absent, float(np.quantile(gone, 0.9)))
     return replace(fitted, absent_below=round(absent, 4), found_above=round(found, 4))
 
