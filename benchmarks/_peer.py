@@ -1,7 +1,7 @@
 """What Ferry's search is compared with: sentence-transformers and a flat FAISS index, behind the same web server.
 
-Run by ``benchmarks/search.py`` as ``granian _peer:application``; ``PEER_MODEL`` and ``PEER_INDEX`` say where model and
-index lie. ``GET /?q=…`` answers the 20 nearest rows with their texts and scores.
+Run by ``benchmarks.search`` as ``granian benchmarks._peer:application``; ``PEER_MODEL`` and ``PEER_INDEX`` say where
+model and index lie. ``GET /?q=…`` answers the 20 nearest rows with their texts and scores.
 """
 
 from __future__ import annotations

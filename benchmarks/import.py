@@ -1,6 +1,6 @@
 """How fast molecules are imported: before encoding, and with it; and how much memory that takes.
 
-    python benchmarks/import.py --molecules FILE --model models/retrieval --limit 20000
+    python -m benchmarks.import --molecules FILE --model models/retrieval --limit 20000
 
 Prints a table and writes JSON (``--out``). The bars: at least 500 molecules/s on 2 cores before encoding, 150 with it.
 Without ``--model`` only the first part is measured.

@@ -1,10 +1,11 @@
 """What each part of the retrieval model is worth: the ``small`` preset with parts switched off, several seeds.
 
-    python benchmarks/retrieval.py --data train.tsv.gz --data more.tsv.gz --candidates candidates.tsv.gz
+    python -m benchmarks.retrieval --data train.tsv.gz --candidates candidates.tsv.gz
 
 Every variant is trained on the same pairs and measured on the tuning slice (carved from the training table by
-skeleton, never the validation split) against all candidates; the first stage and the re-ranked figures, mean and
-spread over the seeds. Runs that are already in --out are not repeated.
+skeleton, never the validation split) against its own molecules and --pool others; the first stage and the re-ranked
+figures, mean and spread over the seeds. Runs that are already in --out are not repeated, so that several processes
+can share the work (--variant).
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ import json
 import statistics
 from dataclasses import replace
 from pathlib import Path
+
+import numpy as np
 
 from mlcore.retrieval.data import Molecules, Row, featurise_all, load_molecules, read_table, save_molecules
 from mlcore.retrieval.evaluate import Protocol, evaluate
@@ -46,18 +49,19 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("var/benchmarks/retrieval"))
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--queries", type=int, default=600)
+    parser.add_argument("--pool", type=int, default=10_000, help="molecules that compete with the right ones")
     parser.add_argument("--variant", action="append", choices=list(VARIANTS), help="only these")
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
     rows = [row for path in args.data for row in read_table(path)]
     candidates = read_table(args.candidates)
-    molecules = _features(rows, args.out / "features")
+    molecules = _features([*rows, *candidates], args.out / "features")
     for variant in args.variant or VARIANTS:
         for seed in range(args.seeds):
             config = replace(without(PRESETS["small"], *VARIANTS[variant]), seed=seed)
             place = args.out / f"{variant.replace(' ', '_')}-{seed}"
             if not (place / "result.json").exists():
-                _measure(config, rows, candidates, molecules, place, args.queries)
+                _measure(config, rows, candidates, molecules, place, args)
     _table(args.out, args.variant or list(VARIANTS), args.seeds)
 
 
@@ -73,7 +77,7 @@ def _measure(
     candidates: list[Row],
     molecules: Molecules,
     place: Path,
-    most: int,
+    args: argparse.Namespace,
 ) -> None:
     pairs, tuning = make_pairs(rows, molecules, config)
     place.mkdir(parents=True, exist_ok=True)
@@ -87,10 +91,14 @@ def _measure(
         Row(known[names[number]], names[number], text)
         for text, number in zip(tuning.texts, tuning.molecules, strict=True)
         if names[number] in known
-    ]
-    found = evaluate(
-        RetrievalModel.load(place / "model"), queries[:most], candidates, [], Protocol(), progress
-    )
+    ][: args.queries]
+    asked = {row.id for row in queries}
+    others = [row for row in candidates if row.id not in asked]
+    chosen = np.random.default_rng(0).permutation(len(others))[: args.pool]
+    pool = [*(row for row in candidates if row.id in asked), *(others[number] for number in chosen)]
+    protocol = Protocol(pools=("full",), directions=("text_to_molecule",))
+    model = RetrievalModel.load(place / "model")
+    found = evaluate(model, queries, pool, [], protocol, progress, molecules)
     (place / "result.json").write_text(json.dumps(found))
 
 

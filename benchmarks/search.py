@@ -1,6 +1,6 @@
 """How fast a search is over HTTP, beside plain sentence-transformers + FAISS behind the same web server.
 
-    python benchmarks/search.py --molecules FILE --descriptions FILE
+    python -m benchmarks.search --molecules FILE --descriptions FILE
 
 Builds a library of ``--molecules`` once (kept in var/benchmarks), starts the real server over it on a free port, and
 asks it queries that are all different, over connections that are kept alive: short ones (at most 12 words, put together
@@ -33,7 +33,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-import _peer
+from benchmarks import _peer
 
 ROOT = Path(__file__).resolve().parents[1]
 WARM_UP = 20
@@ -167,9 +167,9 @@ def ferry(model: Path, library: Path, port: int) -> Iterator[None]:
 @contextmanager
 def peer(model: str, index: Path, port: int) -> Iterator[None]:
     """The peer behind the same web server with the same options."""
-    environment = {"PEER_MODEL": model, "PEER_INDEX": str(index), "PYTHONPATH": str(Path(__file__).parent)}
+    environment = {"PEER_MODEL": model, "PEER_INDEX": str(index), "PYTHONPATH": str(ROOT)}
     options = f"--interface asginl --port {port} --workers 1 --backpressure 512 --no-ws --log-level warning"
-    command = [sys.executable, "-m", "granian", *options.split(), "_peer:application"]
+    command = [sys.executable, "-m", "granian", *options.split(), "benchmarks._peer:application"]
     with running(command, environment, port, "/?q=ready"):
         yield
 

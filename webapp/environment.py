@@ -55,8 +55,8 @@ VARIABLES = (
         "Proxies in front of the server: the caller's address, by which rates are counted, is that many places from "
         "the end of X-Forwarded-For. With 0 the header is not believed.",
     ),
-    Variable("FERRY_THREADS", "0", "Threads for one encoding; 0 leaves the choice to PyTorch."),
-    Variable("FERRY_SEARCHES", "4", "Searches worked on at once in one process; others wait."),
+    Variable("FERRY_THREADS", "1", "Threads for one search; searches run beside each other anyway."),
+    Variable("FERRY_SEARCHES", "0", "Searches worked on at once in one process, others wait; 0: one a core."),
     Variable(
         "FERRY_SEARCH_WAIT", "20", "Seconds that a search waits for its turn before the answer is 'busy'."
     ),

@@ -69,8 +69,8 @@ FERRY_RATES = {
     "member": env.str("FERRY_RATE_MEMBER", "12000/minute"),
     "write": env.str("FERRY_RATE_WRITE", "60/minute"),
 }
-FERRY_THREADS = env.int("FERRY_THREADS", 0)
-FERRY_SEARCHES = env.int("FERRY_SEARCHES", 4)
+FERRY_THREADS = env.int("FERRY_THREADS", 1)
+FERRY_SEARCHES = env.int("FERRY_SEARCHES", 0) or os.cpu_count() or 2
 FERRY_SEARCH_WAIT = env.float("FERRY_SEARCH_WAIT", 20.0)
 FERRY_INFERENCE = env.str("FERRY_INFERENCE", "local")
 FERRY_LEASE = env.float("FERRY_LEASE", 60.0)

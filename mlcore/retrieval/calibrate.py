@@ -29,9 +29,10 @@ import numpy as np
 from mlcore.retrieval.data import Row, tuning_slice
 from mlcore.retrieval.evaluate import encode_rows, take
 from mlcore.retrieval.filters import Allowed
-from mlcore.retrieval.fusion import Calibration, Fusion, fit_calibration, fit_presence
+from mlcore.retrieval.fusion import Calibration, Fusion, fit_calibration
 from mlcore.retrieval.library import Library
 from mlcore.retrieval.model import RetrievalModel
+from mlcore.retrieval.presence import Presence, fit_presence
 from mlcore.retrieval.prose import IDENTICAL, SHORTLIST, pool_of
 from mlcore.retrieval.shelf import Shelf
 from mlcore.runtime.errors import InputError
@@ -69,6 +70,10 @@ class Asked:
     def probability(self, fusion: Fusion, calibration: Calibration) -> np.ndarray:
         """The calibrated score of every candidate."""
         return calibration.probability(self.fused(fusion), np.isfinite(self.description))
+
+    def verdict(self, fusion: Fusion, calibration: Calibration) -> str:
+        """What a search would say of the answer's being there."""
+        return calibration.verdict(self.probability(fusion, calibration), np.isfinite(self.description))
 
     def without_answer(self) -> Asked:
         """The same query where the right molecules are not in the pool."""
@@ -155,9 +160,9 @@ def held_out(queries: Sequence[Row], keys: np.ndarray) -> list[int]:
 def _level(values: np.ndarray, right: np.ndarray) -> tuple[float, float]:
     """Centre and scale at which ``logistic((value - centre) / scale)`` is the probability of being right."""
     mean, spread = float(values.mean()), max(float(values.std()), 1e-6)
-    fitted = fit_calibration((values - mean) / spread, right)
-    slope = max(fitted.a, 0.1)
-    return mean - fitted.b * spread / slope, spread / slope
+    a, b = fit_calibration((values - mean) / spread, right)
+    slope = max(a, 0.1)
+    return mean - b * spread / slope, spread / slope
 
 
 def _best(asked: Sequence[Asked], values: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
@@ -172,7 +177,7 @@ def _best(asked: Sequence[Asked], values: Sequence[np.ndarray]) -> tuple[np.ndar
     return np.array(best), np.array(right)
 
 
-def _calibrated(asked: Sequence[Asked], fusion: Fusion) -> Calibration:
+def _calibrated(asked: Sequence[Asked], fusion: Fusion) -> tuple[float, float]:
     """From the best fused value of a query whose answer is there to the probability that this hit is right.
 
     Where every best hit is right, the same queries without their answer show what a wrong one looks like.
@@ -233,24 +238,30 @@ def fit(
             scores = [_score(each, groups) for each in tried]
             good = [each for each, score in zip(tried, scores, strict=True) if score > max(scores) - _EQUAL]
             fusion = max(good, key=lambda each: _told_apart(each, [*catalogue, *lay], absent))
-        calibration = _calibrated(chemical, fusion)
-        described = _calibrated([*catalogue, *lay] or chemical, fusion)
-        calibration = replace(calibration, text_a=described.a, text_b=described.b)
-        kept = [
-            query for query in (*catalogue, *lay) or chemical if query.right.any() and not query.right.all()
-        ]
-        calibration = fit_presence(
+        described = [*catalogue, *lay] or chemical
+        plain, texts = _calibrated(chemical, fusion), _calibrated(described, fusion)
+        calibration = Calibration(a=plain[0], b=plain[1], text_a=texts[0], text_b=texts[1])
+        calibration = replace(
             calibration,
-            [query.probability(fusion, calibration) for query in kept],
-            [
-                query.probability(fusion, calibration)
-                for query in (*(query.without_answer() for query in kept), *absent)
-            ],
+            presence=_fitted_presence(chemical, [], fusion, calibration),
+            text_presence=_fitted_presence(described, absent, fusion, calibration),
         )
     except ValueError as fault:
         raise InputError(f"The constants cannot be fitted: {fault}.", remedy="Give more queries.") from fault
     rounded = {name: round(value, 4) for name, value in asdict(fusion).items()}
     return Fusion(**rounded), calibration
+
+
+def _fitted_presence(
+    asked: Sequence[Asked], absent: Sequence[Asked], fusion: Fusion, calibration: Calibration
+) -> Presence:
+    """Whether an answer is there, learnt from ``asked`` with and without their answers and from ``absent``."""
+    kept = [query for query in asked if query.right.any() and not query.right.all()]
+    gone = [*(query.without_answer() for query in kept), *absent]
+    return fit_presence(
+        [query.probability(fusion, calibration) for query in kept],
+        [query.probability(fusion, calibration) for query in gone],
+    )
 
 
 def describe(fusion: Fusion, calibration: Calibration, groups: dict[str, Sequence[Asked]]) -> dict[str, Any]:
@@ -260,31 +271,27 @@ def describe(fusion: Fusion, calibration: Calibration, groups: dict[str, Sequenc
         if not group:
             continue
         kept = [query for query in group if query.right.any() and not query.right.all()]
-        outside = _presence([query.without_answer() for query in kept] or group, fusion, calibration)
-        found[name] = {
-            "queries": len(group),
-            "called absent, answer not there": _share(outside < calibration.absent_below),
-            "called found, answer not there": _share(outside >= calibration.found_above),
-        }
+        outside = [query.without_answer() for query in kept] or list(group)
+        found[name] = {"queries": len(group)} | _verdicts(outside, fusion, calibration, "answer not there")
         if kept:
             ranks = np.array([query.reciprocal_rank(fusion) for query in group])
-            inside = _presence(kept, fusion, calibration)
             found[name] |= {
                 "success@1": _share(ranks >= 1),
                 "success@10": _share(ranks >= 0.1),
                 "mrr": round(float(ranks.mean()), 4),
-                "called absent, answer there": _share(inside < calibration.absent_below),
-                "called found, answer there": _share(inside >= calibration.found_above),
-            }
+            } | _verdicts(kept, fusion, calibration, "answer there")
     return found
+
+
+def _verdicts(
+    asked: Sequence[Asked], fusion: Fusion, calibration: Calibration, when: str
+) -> dict[str, float]:
+    said = np.array([query.verdict(fusion, calibration) for query in asked])
+    return {f"called {name}, {when}": _share(said == name) for name in ("absent", "found")}
 
 
 def _share(marks: np.ndarray) -> float:
     return round(float(marks.mean()), 4)
-
-
-def _presence(asked: Sequence[Asked], fusion: Fusion, calibration: Calibration) -> np.ndarray:
-    return np.array([calibration.presence(query.probability(fusion, calibration)) for query in asked])
 
 
 def write(folder: Path, fusion: Fusion, calibration: Calibration) -> None:

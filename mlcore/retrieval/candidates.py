@@ -13,7 +13,8 @@ class Candidate(NamedTuple):
     """One row of one library on its way into the answer.
 
     ``shelf`` is the library's place in the order of preference; ``group`` orders hits before ``score`` does
-    (an exact structure before a similar one); ``channels`` says what found it.
+    (an exact structure before a similar one); ``channels`` says what found it; ``has_text`` whether the row has a
+    text of its own that a description was compared with.
     """
 
     shelf: int
@@ -25,6 +26,7 @@ class Candidate(NamedTuple):
     how: str = ""
     parts: dict[str, float] | None = None
     also_in: tuple[str, ...] = ()
+    has_text: bool = False
 
 
 @dataclass(frozen=True)
@@ -77,5 +79,6 @@ def _joined(first: Candidate, second: Candidate, shelves: Sequence[Shelf]) -> Ca
         channels=tuple(dict.fromkeys((*first.channels, *second.channels))),
         similarity=max(similarities, default=None),
         parts=kept.parts or other.parts,
+        has_text=first.has_text or second.has_text,
         also_in=tuple(name for name in dict.fromkeys(names) if name != shelves[kept.shelf].library.id),
     )

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from mlcore.retrieval.data import Row, featurise_all
+from mlcore.retrieval.data import Molecules, Row, featurise_all
 from mlcore.retrieval.encoding import MoleculeEncoding, TextEncoding
 from mlcore.retrieval.grains import TextSide
 from mlcore.retrieval.graphs import ragged_rows
@@ -34,6 +34,8 @@ class Protocol:
     shortlist: int = 64  # candidates that are re-ranked; 0 for the first stage alone
     seed: int = 0
     bootstrap: int = 2000
+    pools: tuple[str, ...] = ("full", "split")
+    directions: tuple[str, ...] = ("text_to_molecule", "molecule_to_text")
 
 
 def evaluate(
@@ -43,8 +45,11 @@ def evaluate(
     texts: Sequence[Row],
     protocol: Protocol,
     progress: Progress,
+    molecules: Molecules | None = None,
 ) -> dict[str, Any]:
     """All figures of the contract (see ``docs``): ``{"full": {direction: …}, "split": {direction: …}, …}``.
+
+    ``molecules`` holds the candidates' features where the caller has them already.
 
     Raises:
         InputError: no queries, a query without a description, or one whose id is not among the candidates.
@@ -63,7 +68,7 @@ def evaluate(
     progress.log(f"encoding {len(queries) + len(texts)} texts")
     spoken = encode_texts(model, [row.description for row in (*queries, *texts)], progress)
     progress.log(f"encoding {len(candidates)} molecules")
-    drawn, refused = encode_rows(model, candidates, progress)
+    drawn, refused = encode_rows(model, candidates, progress, molecules)
     truth = np.array([numbers[row.id] for row in queries])
     own = np.arange(len(queries))
     to_molecule = spoken.sentence[: len(queries)] @ drawn.vectors.T
@@ -77,8 +82,10 @@ def evaluate(
         ("split", "text_to_molecule"): (to_molecule[:, truth], own, truth),
         ("split", "molecule_to_text"): (to_text[:, : len(queries)], own, own),
     }
-    result: dict[str, Any] = {"full": {}, "split": {}}
+    result: dict[str, Any] = {pool: {} for pool in protocol.pools}
     for (pool, direction), (scores, target, members) in tasks.items():
+        if pool not in protocol.pools or direction not in protocol.directions:
+            continue
         progress.log(f"ranking {pool} {direction}")
         first = ranks(scores, target)
         entry: dict[str, Any] = dict(summary(first, scores.shape[1]))
@@ -108,19 +115,18 @@ def encode_texts(model: RetrievalModel, texts: Sequence[str], progress: Progress
 
 
 def encode_rows(
-    model: RetrievalModel, rows: Sequence[Row], progress: Progress
+    model: RetrievalModel, rows: Sequence[Row], progress: Progress, molecules: Molecules | None = None
 ) -> tuple[MoleculeEncoding, np.ndarray]:
-    """Encode the molecules of a table; the second value marks those that RDKit refuses (their vector is of methane)."""
-    molecules = featurise_all([*(row.smiles for row in rows), "C"])
-    found = np.array([molecules.numbers.get(row.smiles, -1) for row in rows])
-    refused = found < 0
-    order = np.where(refused, molecules.numbers["C"], found)
+    """Encode the molecules of a table; the second value marks those that RDKit refuses (their vector is of another)."""
+    known = molecules or featurise_all([*(row.smiles for row in rows), "C"])
+    found = np.array([known.numbers.get(row.smiles, -1) for row in rows])
+    distinct, order = np.unique(np.maximum(found, 0), return_inverse=True)
     parts = []
-    for first in range(0, len(molecules.packed), _BATCH):
-        last = min(first + _BATCH, len(molecules.packed))
-        parts.append(model.encode_packed(molecules.packed.take(np.arange(first, last))))
-        progress.update(last, len(molecules.packed))
-    return take(concatenate(parts), order), refused
+    for first in range(0, len(distinct), _BATCH):
+        last = min(first + _BATCH, len(distinct))
+        parts.append(model.encode_packed(known.packed.take(distinct[first:last])))
+        progress.update(last, len(distinct))
+    return take(concatenate(parts), order), found < 0
 
 
 def take(molecules: MoleculeEncoding, rows: np.ndarray) -> MoleculeEncoding:

@@ -18,21 +18,14 @@ whose answers are known and queries whose answers have been taken out of the lib
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, Self
 
 import numpy as np
 
-
-def logistic(values: np.ndarray | float) -> np.ndarray:
-    """``1 / (1 + exp(-values))``, without overflow."""
-    return 1.0 / (1.0 + np.exp(-np.clip(np.asarray(values, np.float64), -60.0, 60.0)))
-
-
-def _known(cls: type, config: Mapping[str, Any]) -> dict[str, float]:
-    names = {f.name for f in fields(cls)}
-    return {key: float(value) for key, value in config.items() if key in names}
+from mlcore.retrieval.logistic import logistic, numbers_of, regression
+from mlcore.retrieval.presence import Presence
 
 
 @dataclass(frozen=True)
@@ -52,7 +45,7 @@ class Fusion:
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Self:
         """The constants under ``"fusion"`` of a model's configuration; defaults for those that are not there."""
-        return cls(**_known(cls, config.get("fusion") or {}))
+        return cls(**numbers_of(cls, config.get("fusion") or {}))
 
     def sentence_level(self, cosines: np.ndarray) -> np.ndarray:
         """The first stage's meaning, 0..1."""
@@ -80,28 +73,23 @@ class Fusion:
 
 @dataclass(frozen=True)
 class Calibration:
-    """From the fused value to a probability, and from the best hits' to whether the answer is here at all.
-
-    With ``z`` the log odds of the hits, best first, and ``lead`` how far the best is above the mean of the sixth to the
-    fifteenth, the answer is here with probability ``logistic(present + present_best * z[0] + present_lead * (lead -
-    usual_lead))``.
-    """
+    """From the fused value to a probability, and from the hits' probabilities to whether the answer is here."""
 
     a: float = 8.0
     b: float = -4.0
     text_a: float = 8.0  # the same for a molecule that has a text of its own
     text_b: float = -4.0
-    present: float = 0.0
-    present_best: float = 1.0
-    present_lead: float = 0.0
-    usual_lead: float = 1.0
-    absent_below: float = 0.2
-    found_above: float = 0.5
+    presence: Presence = field(default_factory=Presence)  # where the best hit has no text of its own
+    text_presence: Presence = field(default_factory=Presence)  # where it has one
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Self:
         """The constants under ``"calibration"`` of a model's configuration; defaults for those that are not there."""
-        return cls(**_known(cls, config.get("calibration") or {}))
+        given = config.get("calibration") or {}
+        kinds: dict[str, Any] = {
+            name: Presence.from_config(given.get(name) or {}) for name in ("presence", "text_presence")
+        }
+        return cls(**kinds, **numbers_of(cls, given))
 
     def probability(self, fused: np.ndarray, has_text: np.ndarray | bool = False) -> np.ndarray:
         """The probability that a molecule is what was described if that is here at all, (n,).
@@ -111,73 +99,16 @@ class Calibration:
         slope = np.where(has_text, self.text_a, self.a)
         return logistic(slope * np.asarray(fused) + np.where(has_text, self.text_b, self.b))
 
-    def presence(self, probabilities: np.ndarray) -> float:
-        """The probability that what was described is here, from the hits' own (n,), n at least 1."""
-        best, lead = standing(probabilities)
-        over = 0.0 if lead is None else lead - self.usual_lead
-        return float(logistic(self.present + self.present_best * best + self.present_lead * over))
+    def verdict(self, probabilities: np.ndarray, has_text: np.ndarray) -> str:
+        """``"absent"``, ``"doubtful"`` or ``"found"``: whether what was described is among the hits, both (n,)."""
+        best = bool(np.asarray(has_text)[np.argmax(probabilities)])
+        return (self.text_presence if best else self.presence).verdict(probabilities)
 
 
-def standing(probabilities: np.ndarray) -> tuple[float, float | None]:
-    """The best log odds and its lead over the mean of the sixth to fifteenth; no lead with fewer than six hits."""
-    sure = np.clip(np.sort(np.asarray(probabilities, np.float64))[::-1][:15], 1e-9, 1 - 1e-9)
-    odds = np.log(sure / (1 - sure))
-    return float(odds[0]), float(odds[0] - odds[5:].mean()) if len(odds) > 5 else None
-
-
-def regression(features: np.ndarray, right: np.ndarray, *, steps: int = 50) -> np.ndarray:
-    """Weights (k + 1,), the constant last, of a logistic regression of ``right`` (n,) bool on ``features`` (n, k).
-
-    Newton's method with a little shrinkage. Raises ``ValueError`` where all are right or none is.
-    """
-    x = np.column_stack([np.asarray(features, np.float64), np.ones(len(features))])
-    y = np.asarray(right, np.float64)
-    if len(set(y.tolist())) < 2:
-        raise ValueError("a calibration needs queries with right and with wrong best answers")
-    weights = np.zeros(x.shape[1])
-    for _ in range(steps):
-        p = logistic(x @ weights)
-        gradient = x.T @ (p - y) + 1e-3 * weights
-        curvature = (x * (p * (1 - p))[:, None]).T @ x + 1e-3 * np.eye(len(weights))
-        step = np.linalg.solve(curvature, gradient)
-        weights -= step
-        if np.abs(step).max() < 1e-9:
-            break
-    return weights
-
-
-def fit_calibration(fused: np.ndarray, right: np.ndarray) -> Calibration:
-    """Fit ``a`` and ``b`` to the best fused value of each query (n,) and whether that molecule was right (n,) bool.
-
-    ``absent_below`` is set so that at most one right answer in twenty falls below it.
-    """
-    a, b = (float(value) for value in regression(np.asarray(fused)[:, None], right))
-    fitted = Calibration(a=a, b=b)
-    absent = float(np.quantile(fitted.probability(np.asarray(fused)[np.asarray(right, bool)]), 0.05))
-    return Calibration(a=a, b=b, absent_below=round(min(absent, fitted.found_above), 4))
-
-
-def fit_presence(
-    calibration: Calibration, inside: Sequence[np.ndarray], outside: Sequence[np.ndarray]
-) -> Calibration:
-    """``calibration`` with the constants of :meth:`Calibration.presence` and its two limits.
-
-    ``inside`` and ``outside`` hold the hits' probabilities of queries whose answer is there and of queries whose answer
-    is not. At most one answer in twenty that is there is called absent, and one in ten that is not is called found.
-    """
-    places = [standing(each) for each in (*inside, *outside)]
-    leads = [lead for _, lead in places if lead is not None]
-    usual = float(np.mean(leads)) if leads else 0.0
-    features = np.array([(best, 0.0 if lead is None else lead - usual) for best, lead in places])
-    best, lead, bias = (float(v) for v in regression(features, np.arange(len(places)) < len(inside)))
-    fitted = replace(
-        calibration, present=bias, present_best=max(best, 0.0), present_lead=max(lead, 0.0), usual_lead=usual
-    )
-    there = np.array([fitted.presence(each) for each in inside])
-    gone = np.array([fitted.presence(each) for each in outside])
-    absent = min(float(np.quantile(there, 0.05)), 0.5)  # where all are sure, an even chance is still none
-    found = max(absent, float(np.quantile(gone, 0.9)))
-    return replace(fitted, absent_below=round(absent, 4), found_above=round(found, 4))
+def fit_calibration(fused: np.ndarray, right: np.ndarray) -> tuple[float, float]:
+    """``a`` and ``b`` from the best fused value of each query (n,) and whether that molecule was right (n,) bool."""
+    a, b = regression(np.asarray(fused)[:, None], right)
+    return float(a), float(b)
 
 
 def words_for(score: float) -> str:

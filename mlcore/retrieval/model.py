@@ -23,6 +23,8 @@ from mlcore.runtime import weights
 from mlcore.runtime.errors import ModelError
 
 _ENCODE_BATCH = 64
+#: tokens times molecules that are scored at once: fewer blocks start fewer operations, more blocks hold less padding
+_BLOCK = 1024
 
 
 class RetrievalModel:
@@ -122,7 +124,8 @@ class RetrievalModel:
         sentence = torch.from_numpy(molecules.vectors @ text.sentence[row])
         phrase, token = torch.zeros(len(molecules)), torch.zeros(len(molecules))
         sizes = np.diff(molecules.atom_offsets)
-        for rows in np.array_split(np.argsort(sizes, kind="stable"), max(1, len(molecules) // 16)):
+        groups = min(len(molecules) // 8, side.tokens.shape[1] * len(molecules) // _BLOCK)
+        for rows in np.array_split(np.argsort(sizes, kind="stable"), max(1, groups)):
             found = self.network.fine_scores(side, molecule_side(molecules, rows))
             phrase[rows], token[rows] = found[0][0], found[1][0]
         total = self.network.combine(sentence, phrase, token)

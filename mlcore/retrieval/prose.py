@@ -99,10 +99,12 @@ def rank_prose(
             score=score,
             channels=both if share >= NOTABLE else meaning,
             parts=parts.get(i) or {"sentence": round(cosine, 4)},
+            has_text=told,
         )
-        for i, (place, row, score, share, cosine) in enumerate(
+        for i, (place, row, score, share, cosine, told) in enumerate(
             zip(
-                owner.tolist(), rows.tolist(), scores.tolist(), words.tolist(), sentence.tolist(), strict=True
+                *(part.tolist() for part in (owner, rows, scores, words, sentence, has_text)),
+                strict=True,
             )
         )
     ]

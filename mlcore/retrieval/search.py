@@ -49,6 +49,11 @@ _REMEMBERED_TEXTS = 256
 _BELOW_NAMES = 0.45
 #: of a search in words, as many of the best hits are sorted by something else than their score
 WINDOW = 50
+_PROSE_VERDICTS = {
+    "absent": "Probably not in this library: nothing here fits the description well.",
+    "doubtful": "Perhaps not in this library: the best hits fit only in part.",
+    "found": "The first hits fit the description.",
+}
 _FOUND = {
     "name": "Found by its name.",
     "cas": "Found by its number.",
@@ -303,16 +308,11 @@ class Searcher:
             )
         best = max(candidates, key=lambda candidate: candidate.score).score
         if query.kind == "prose":
-            here = self.calibration.presence(np.array([candidate.score for candidate in candidates]))
-            if here < self.calibration.absent_below:
-                return answer.verdict_json(
-                    "absent", "Probably not in this library: nothing here fits the description well."
-                )
-            if here < self.calibration.found_above:
-                return answer.verdict_json(
-                    "doubtful", "Perhaps not in this library: the best hits fit only in part."
-                )
-            return answer.verdict_json("found", "The first hits fit the description.")
+            level = self.calibration.verdict(
+                np.array([candidate.score for candidate in candidates]),
+                np.array([candidate.has_text for candidate in candidates]),
+            )
+            return answer.verdict_json(level, _PROSE_VERDICTS[level])
         if ranking.missing:
             rest = " What follows fits the words best." if query.kind == "name" else ""
             level = "doubtful" if query.kind != "name" or best > _BELOW_NAMES else "absent"

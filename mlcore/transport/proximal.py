@@ -62,16 +62,14 @@ def ipot(
         kernel = torch.where(allowed, -cost / beta, -torch.inf)
         # each column's best entry becomes one: constants per column do not change the plan
         kernel = (kernel - kernel.amax(1, keepdim=True).clamp(min=-1e30)).exp() * allowed
-        plan = allowed.to(cost.dtype) * row_marginal.unsqueeze(2) * column_marginal.unsqueeze(1)
-        column_scale = column_marginal
-        for _ in range(steps):
-            prior = kernel * plan
-            prior = prior / prior.sum((1, 2), keepdim=True).clamp(min=tiny)
-            row_scale = row_marginal / torch.bmm(prior, column_scale.unsqueeze(2)).squeeze(2).clamp(min=tiny)
-            column_scale = column_marginal / torch.bmm(row_scale.unsqueeze(1), prior).squeeze(1).clamp(
-                min=tiny
-            )
-            plan = row_scale.unsqueeze(2) * prior * column_scale.unsqueeze(1)
+        plan = allowed * row_marginal.unsqueeze(2) * column_marginal.unsqueeze(1)
+        rows, columns = row_marginal.unsqueeze(2), column_marginal.unsqueeze(1)
+        column_scale = columns
+        for _ in range(steps):  # in place: small problems cost what their operations cost to start
+            plan.mul_(kernel)
+            row_scale = rows / torch.bmm(plan, column_scale.mT).clamp_(min=tiny)
+            column_scale = columns / torch.bmm(row_scale.mT, plan).clamp_(min=tiny)
+            plan.mul_(row_scale).mul_(column_scale)
         return ProximalPlan(
             plan=plan,
             cost=(plan * cost.masked_fill(~allowed, 0)).sum((1, 2)),

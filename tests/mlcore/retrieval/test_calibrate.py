@@ -12,8 +12,10 @@ import pytest
 from mlcore.retrieval import calibrate
 from mlcore.retrieval.calibrate import Asked
 from mlcore.retrieval.data import tuning_slice
-from mlcore.retrieval.fusion import Calibration, Fusion, regression
+from mlcore.retrieval.fusion import Calibration, Fusion
+from mlcore.retrieval.logistic import regression
 from mlcore.retrieval.model import RetrievalModel
+from mlcore.retrieval.presence import Presence
 from mlcore.runtime.errors import InputError
 from tests.mlcore.retrieval import shipped
 from tests.mlcore.retrieval.networks import save_small
@@ -56,6 +58,21 @@ def test_what_is_not_there_is_called_absent_more_often_than_what_is() -> None:
     assert told["called found, answer not there"] <= 0.25
 
 
+def test_molecules_without_texts_have_a_verdict_of_their_own() -> None:
+    chemical = queries(120, 0, meaning=3, words=0, texts=False)
+    fusion, calibration = calibrate.fit(chemical, [], queries(80, 1, meaning=0, words=6), [], Fusion())
+    fresh = queries(120, 5, meaning=3, words=0, texts=False)
+    told = calibrate.describe(fusion, calibration, {"chemical": fresh})["chemical"]
+    assert told["called absent, answer there"] <= 0.12
+    assert calibration.presence != calibration.text_presence
+    here, gone = np.array([0.9, *[0.05] * 14]), np.array([0.06, *[0.05] * 14])
+    sure = Calibration(presence=Presence(absent_below=0.99), text_presence=Presence(absent_below=0.01))
+    with_text = np.arange(15) == 0
+    assert sure.verdict(here, with_text) == "found"
+    assert sure.verdict(here, ~with_text) == "absent"
+    assert sure.verdict(gone, with_text) == "doubtful"
+
+
 def test_an_identical_text_is_on_top_whatever_the_other_channels_say() -> None:
     query = queries(1, 3, meaning=0, words=0)[0]
     described = query.description.copy()
@@ -77,7 +94,10 @@ def test_regression_finds_the_weights_that_made_the_data() -> None:
 
 def test_constants_are_kept_in_the_model_folder(tmp_path: Path) -> None:
     before = save_small(tmp_path / "model")
-    fusion, calibration = Fusion(words=3.5), Calibration(present_lead=0.7, absent_below=0.11)
+    fusion, calibration = (
+        Fusion(words=3.5),
+        Calibration(text_b=-3.0, text_presence=Presence(lead=0.7, absent_below=0.11)),
+    )
     calibrate.write(tmp_path / "model", fusion, calibration)
     after = RetrievalModel.load(tmp_path / "model")
     assert after.fingerprint == before.fingerprint

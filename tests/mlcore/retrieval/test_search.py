@@ -16,6 +16,7 @@ from mlcore.retrieval.describe import describe
 from mlcore.retrieval.filters import Filters
 from mlcore.retrieval.fusion import Calibration, Fusion, fit_calibration
 from mlcore.retrieval.lexical import LexicalIndex, matched
+from mlcore.retrieval.logistic import logistic
 from mlcore.retrieval.search import Searcher, SearchRequest
 from mlcore.runtime.errors import InputError
 from tests.mlcore.retrieval import small
@@ -335,14 +336,13 @@ def test_scores_are_weighted_and_calibrated() -> None:
     one, zero = np.ones(1), np.zeros(1)
     assert mix.fuse(one, zero, zero, np.array([True]))[0] == pytest.approx(0.5)
     assert mix.fuse(one, zero, zero, np.array([False]))[0] == pytest.approx(1.0)
-    given = Calibration.from_config({"calibration": {"a": 4, "b": -1, "absent_below": 0.1, "unknown": 3}})
-    assert (given.a, given.b, given.absent_below, given.found_above) == (4.0, -1.0, 0.1, 0.5)
+    given = Calibration.from_config({"calibration": {"a": 4, "b": -1, "presence": {"bias": 2}, "unknown": 3}})
+    assert (given.a, given.b, given.presence.bias, given.presence.found_above) == (4.0, -1.0, 2.0, 0.5)
     rng = np.random.default_rng(0)
     fused = rng.uniform(0, 1, 4000)
-    right = rng.uniform(0, 1, 4000) < fusion.logistic(6 * fused - 2)
+    right = rng.uniform(0, 1, 4000) < logistic(6 * fused - 2)
     fitted = fit_calibration(fused, right)
-    assert fitted.a == pytest.approx(6, abs=0.6)
-    assert fitted.b == pytest.approx(-2, abs=0.4)
+    assert fitted == (pytest.approx(6, abs=0.6), pytest.approx(-2, abs=0.4))
     with pytest.raises(ValueError, match="right and with wrong"):
         fit_calibration(fused, np.ones(4000, bool))
     assert [fusion.words_for(score) for score in (0.9, 0.7, 0.4, 0.1)] == [
