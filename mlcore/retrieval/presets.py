@@ -50,14 +50,14 @@ PRESETS = {
     "cpu": RetrievalTraining(),
     "small": RetrievalTraining(
         model=OrmaConfig(
-            text_layers=3, buckets=16384, bag_width=128, graph_width=96, graph_layers=3, hidden=384
+            text_layers=2, buckets=16384, bag_width=128, graph_width=96, graph_layers=2, hidden=384
         ),
-        limit=8000,
-        lookup_epochs=3,
+        limit=6000,
+        lookup_epochs=6,
         graph_epochs=1,
         joint_epochs=2,
         joint_batch=64,
-        extra_negatives=64,
+        extra_negatives=32,
     ),
     "gpu": RetrievalTraining(joint_epochs=30, joint_batch=256, extra_negatives=512, names_share=0.5),
 }
