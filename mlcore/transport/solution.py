@@ -20,10 +20,11 @@ class Status(IntEnum):
 
 
 _REMEDIES = {
-    Status.ITERATION_LIMIT: "the iterations ran out; allow more, or regularise more strongly",
-    Status.STALLED: "the steps no longer improve; use float64, or regularise more strongly",
-    Status.NOT_FINITE: "the plan is not finite; check the scale of the costs against the regularisation",
+    Status.ITERATION_LIMIT: "the iterations ran out; allow more",
+    Status.STALLED: "the steps no longer improve; use float64",
+    Status.NOT_FINITE: "the plan is not finite; check the scale of the costs",
 }
+_SOFTER = ", or regularise more strongly"
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,7 +32,7 @@ class Solution:
     """One entry per problem; without a batch axis when the problem had none.
 
     ``cost`` and ``primal`` and ``dual`` carry gradients with respect to the cost matrix by the envelope theorem (the
-    plan held fixed); ``dual`` also with respect to the marginals (the potentials). Nothing is unrolled.
+    plan held fixed); values may also carry that with respect to the marginals, the potentials. Nothing is unrolled.
     """
 
     plan: Tensor  # (batch, n, m), zero where masked
@@ -56,11 +57,13 @@ class Solution:
         """One sentence for every problem that did not converge: what happened and what helps."""
         states = torch.atleast_1d(self.status).tolist()
         errors = torch.atleast_1d(torch.maximum(self.row_error, self.column_error)).tolist()
+        gaps = torch.atleast_1d(self.primal - self.dual).tolist()
         steps = torch.atleast_1d(self.iterations).tolist()
         return [
-            f"problem {number}: marginal error {error:.2g} after {count} iterations (tolerance {self.tolerance:.2g}): "
-            f"{_REMEDIES[Status(state)]}"
-            for number, (state, error, count) in enumerate(zip(states, errors, steps, strict=True))
+            f"problem {number}: marginal error {error:.2g} and duality gap {gap:.2g} after {count} iterations "
+            f"(tolerance {self.tolerance:.2g}): {_REMEDIES[Status(state)]}"
+            f"{'' if self.regulariser == 'none' else _SOFTER}"
+            for number, (state, error, gap, count) in enumerate(zip(states, errors, gaps, steps, strict=True))
             if state != Status.CONVERGED
         ]
 
