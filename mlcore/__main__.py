@@ -1,4 +1,4 @@
-"""The command line of the science: ``python -m mlcore <train|evaluate|calibrate|index|search> …``."""
+"""The command line of the science: ``python -m mlcore <train|evaluate|calibrate|index|search|transport> …``."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ COMMANDS: dict[str, str | dict[str, str]] = {
     "calibrate": {"retrieval": "mlcore.retrieval.cli_calibrate"},
     "index": "mlcore.retrieval.cli_index",
     "search": "mlcore.retrieval.cli_search",
+    "transport": {"plan": "mlcore.transport.cli_transport"},
 }
 
 

@@ -21,6 +21,7 @@ TITLES = {
     500: "Something went wrong here",
     503: "The server is busy",
 }
+BACK = {"/": "Back to the search", "/libraries/": "Back to the libraries"}
 
 
 def page(request: HttpRequest, status: int, detail: str, remedy: str = "") -> HttpResponse:
@@ -29,21 +30,32 @@ def page(request: HttpRequest, status: int, detail: str, remedy: str = "") -> Ht
         from webapp.api.problems import respond
 
         return respond(request, status, f"{detail} {remedy}".strip())
-    facts = {
+    facts = facts_of(status, detail, remedy, getattr(request, "request_id", "-"))
+    return HttpResponse(drawn(facts, request if status < 500 else None), status=status)
+
+
+def facts_of(status: int, detail: str, remedy: str, request_id: str, back: str = "/") -> dict[str, object]:
+    """What an error page says; ``back`` is where its button leads."""
+    return {
         "status": status,
         "title": TITLES.get(status, "Error"),
         "detail": detail,
         "remedy": remedy,
-        "request_id": getattr(request, "request_id", "-"),
+        "request_id": request_id,
+        "back": back,
+        "back_label": BACK.get(back, "Back"),
     }
+
+
+def drawn(facts: dict[str, object], request: HttpRequest | None = None) -> str:
+    """The page in the site's look; without ``request`` it names nobody."""
     try:
-        body = render_to_string("errors/error.html", facts, request=request if status < 500 else None)
+        return render_to_string("errors/error.html", facts, request=request)
     except TemplateDoesNotExist:
-        body = plain(facts)
+        return plain(facts)
     except Exception:  # an error page must not fail, whatever its template asks for
         log.exception("the error page could not be drawn")
-        body = plain(facts)
-    return HttpResponse(body, status=status)
+        return plain(facts)
 
 
 def plain(facts: dict[str, object]) -> str:
@@ -52,7 +64,7 @@ def plain(facts: dict[str, object]) -> str:
     return (
         f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{words["title"]} - Ferry</title>'
         f"<h1>{words['title']}</h1><p>{words['detail']}</p><p>{words['remedy']}</p>"
-        f'<p>Request {words["request_id"]}</p><p><a href="/">Back to the search</a></p></html>'
+        f'<p>Request {words["request_id"]}</p><p><a href="{words["back"]}">{words["back_label"]}</a></p></html>'
     )
 
 

@@ -10,6 +10,9 @@ import uuid
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
+from webapp.errors import drawn, facts_of
+from webapp.middleware import CONTENT_POLICY
+
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -64,7 +67,7 @@ class UploadLimit:
                 await self._refuse(scope, send, read)
 
     async def _refuse(self, scope: Scope, send: Send, size: int) -> None:
-        """413 as problem details under ``/api/``, as a small page elsewhere."""
+        """413 as problem details under ``/api/``, as a page elsewhere."""
         megabytes = self.limit / 1e6
         detail = f"The upload has {size / 1e6:,.0f} MB or more; this server takes {megabytes:,.0f} MB."
         remedy = (
@@ -85,15 +88,12 @@ class UploadLimit:
             body = json.dumps(problem).encode()
         else:
             kind = b"text/html; charset=utf-8"
-            body = (
-                '<!doctype html><html lang="en"><meta charset="utf-8"><title>The upload is too large - Ferry</title>'
-                f"<h1>The upload is too large</h1><p>{detail}</p><p>{remedy}</p>"
-                f'<p>Request {request_id}</p><p><a href="/libraries/">Back to the libraries</a></p></html>'
-            ).encode()
+            body = drawn(facts_of(413, detail, remedy, request_id, back="/libraries/")).encode()
         headers = [
             (b"content-type", kind),
             (b"content-length", str(len(body)).encode()),
             (b"connection", b"close"),
+            (b"content-security-policy", CONTENT_POLICY.encode()),
             (b"x-request-id", request_id.encode()),
         ]
         await send({"type": "http.response.start", "status": 413, "headers": headers})

@@ -7,7 +7,7 @@ With ``FERRY_INFERENCE=queue`` an inference worker answers instead of this proce
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,17 +36,23 @@ __all__ = [
     "search",
     "stale",
     "suggest",
+    "transport_estimate",
+    "transport_file",
+    "transport_plan",
+    "transport_points",
+    "transport_solvers",
     "warm_up",
 ]
 
 Ids = Sequence[str] | None
+ExportRow = tuple[str, str] | tuple[str, str, int | None, float | None]
 
 
 def search(text: str, *, libraries: Ids = None, **options: Any) -> dict[str, Any]:
     """Rank molecules for ``text``.
 
-    ``options``: read_as, mode (auto|exact|similar|contains), filters (flat names and values), k, offset, sort, stereo
-    (respect|ignore).
+    ``options``: read_as, mode (auto|exact|similar|contains), same (compound|parent|tautomer), filters (flat names and
+    values), k, offset, sort, stereo (respect|ignore), facets (whether to say how the hits are spread).
     """
     return _ask("search", text=text, libraries=_ids(libraries), **options)
 
@@ -116,9 +122,38 @@ def molfile(structure: str) -> str:
     return _ask("molfile", structure=structure)
 
 
-def export(format: str, rows: Sequence[tuple[str, str]], query: str = "") -> tuple[str, str, bytes]:
-    """File name, content type and content of the (library, id) ``rows``, in their order."""
+def export(format: str, rows: Sequence[ExportRow], query: str = "") -> tuple[str, str, bytes]:
+    """File name, content type and content of ``rows``, in their order.
+
+    A row is (library, id), or (library, id, rank, score) where it is the hit of a search.
+    """
     name, kind, content = _ask("export", format=format, rows=[list(row) for row in rows], query=query)
+    return name, kind, content
+
+
+def transport_plan(problem: Mapping[str, Any]) -> dict[str, Any]:
+    """The transport plan of a problem between two point clouds; see :mod:`workers.transport` for its form."""
+    return _ask("transport_plan", problem=dict(problem))
+
+
+def transport_estimate(problem: Mapping[str, Any]) -> dict[str, Any]:
+    """Memory and time that solving it will need."""
+    return _ask("transport_estimate", problem=dict(problem))
+
+
+def transport_solvers() -> dict[str, Any]:
+    """Solvers, costs, sampled clouds and limits of the transport laboratory."""
+    return _ask("transport_solvers")
+
+
+def transport_points(spec: Mapping[str, Any], side: str) -> dict[str, Any]:
+    """The points and weights of one cloud of a problem; ``side`` is source or target."""
+    return _ask("transport_points", spec=dict(spec), side=side)
+
+
+def transport_file(problem: Mapping[str, Any], format: str) -> tuple[str, str, bytes]:
+    """File name, content type and content: ``links.csv``, ``plan.npy``, ``plan.npz`` or ``problem.npz``."""
+    name, kind, content = _ask("transport_file", problem=dict(problem), format=format)
     return name, kind, content
 
 

@@ -13,13 +13,21 @@ from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from workers import transport
 from workers.errors import BadInput, NotFound, translated
+from workers.transport import (  # noqa: F401  the verbs of the transport laboratory
+    do_transport_estimate,
+    do_transport_file,
+    do_transport_plan,
+    do_transport_points,
+    do_transport_solvers,
+)
 
 if TYPE_CHECKING:
     from workers.engine import Loaded
 
 #: verbs that need neither model nor library
-WITHOUT_MODEL = frozenset({"depict", "molfile", "check_import"})
+WITHOUT_MODEL = frozenset({"depict", "molfile", "check_import"}) | transport.VERBS
 BRIEF = ("id", "name", "smiles", "inchikey")
 REHEARSAL = "a colourless liquid that smells of oranges"
 
@@ -131,8 +139,6 @@ def do_molecule(loaded: Loaded, *, library: str, id: str) -> dict[str, Any]:
         "library_name": shelf.name,
         "molecule": {
             **molecule_json(row),
-            "standard_smiles": row.standard_smiles,
-            "standardisation": list(row.standardisation),
             "inchi": read_structure(row.smiles).inchi,
             "descriptions": list(row.descriptions),
             "source": row.source,
@@ -213,17 +219,18 @@ def do_compare(loaded: Loaded, *, text: str, library: str, first: str, second: s
 
 @_in_words
 def do_export(
-    loaded: Loaded, *, format: str, rows: Sequence[Sequence[str]], query: str
+    loaded: Loaded, *, format: str, rows: Sequence[Sequence[Any]], query: str
 ) -> tuple[str, str, bytes]:
-    """A file of the chosen rows, in their order."""
+    """A file of the chosen rows, in their order: (library, id), or (library, id, rank, score) for hits."""
     from mlcore.retrieval.export import ExportRow, export
 
     chosen = []
-    for library, id in rows:
+    for library, id, *found in rows:
         if library not in loaded.libraries:
             raise NotFound(f"The library '{library[:60]}' is not here, or is still being imported.")
         index = _row(loaded, library, id)
-        chosen.append(ExportRow(library, loaded.libraries[library].row(index)))
+        rank, score = found or (None, None)
+        chosen.append(ExportRow(library, loaded.libraries[library].row(index), rank, score))
     made = export(format, chosen, query=query)
     return made.filename, made.content_type, made.data
 

@@ -26,6 +26,8 @@ def molecule_json(row: MoleculeRow) -> dict[str, Any]:
         "id": row.id,
         "name": row.name,
         "smiles": row.smiles,
+        "standard_smiles": row.standard_smiles,
+        "standardisation": list(row.standardisation),
         "inchikey": row.inchikey,
         "formula": row.formula,
         "weight": round(row.weight, 3),

@@ -10,7 +10,7 @@ import torch
 from rdkit import Chem
 
 from mlcore.retrieval import grains
-from mlcore.retrieval.lexical import Word, words
+from mlcore.retrieval.lexical import STOP_WORDS, Word, words
 from mlcore.retrieval.model import RetrievalModel, molecule_side, text_side
 from mlcore.retrieval.motif_names import name_motifs
 from mlcore.retrieval.motifs import motifs_or_whole
@@ -33,6 +33,7 @@ class _Reading:
 
     words: list[Word]
     plan: np.ndarray  # (words, motifs) sums to one
+    pull: np.ndarray  # (words, motifs) mass times the cosine across which it is carried
     atoms: np.ndarray  # (words, atoms) mean cosine of the word's tokens with each atom
     support: np.ndarray  # (words,) what each word adds to the token grain
     score: dict[str, float]
@@ -45,6 +46,7 @@ def _read(model: RetrievalModel, text: str, mol: Chem.Mol) -> _Reading:
     scores = model.rerank(encoding, 0, molecule)
     side, other = text_side(encoding, 0), molecule_side(molecule, np.array([0]))
     plan = grains.transport(side, other, steps=model.network.config.transport_steps)[0, 0].numpy()
+    near = torch.einsum("td,kd->tk", side.phrases[0], other.motifs[0]).numpy()
     alike = torch.einsum("td,kd->tk", side.tokens[0], other.atoms[0]).numpy()
     pooled = grains.token_atom_parts(side, other, model.network.log_sharpness.exp())[0, 0].numpy()
     said = words(text)
@@ -58,10 +60,12 @@ def _read(model: RetrievalModel, text: str, mol: Chem.Mol) -> _Reading:
             "The text has no word that can be explained.", field="q", remedy="Describe the molecule in words."
         )
     by_word = np.stack([plan[inside[i]].sum(0) for i in kept])
+    mass = max(float(by_word.sum()), 1e-12)
     shares = side.token_shares[0].numpy()
     return _Reading(
         words=[said[i] for i in kept],
-        plan=by_word / max(float(by_word.sum()), 1e-12),
+        plan=by_word / mass,
+        pull=np.stack([(plan * near)[inside[i]].sum(0) for i in kept]) / mass,
         atoms=np.stack([alike[inside[i]].mean(0) for i in kept]),
         support=np.array([float((pooled * shares)[inside[i]].sum()) for i in kept]),
         score={
@@ -74,28 +78,39 @@ def _read(model: RetrievalModel, text: str, mol: Chem.Mol) -> _Reading:
 def explain(model: RetrievalModel, text: str, row: MoleculeRow) -> dict[str, Any]:
     """The documented explanation of ``row`` for ``text``; atoms are numbered as in the row's SMILES.
 
+    ``plan`` and the ``mass`` of a link are the model's own. Much mass rests on little words, whose shares are learnt
+    like any other; ``links`` are therefore ordered by their ``pull``, the mass times the cosine across which it is
+    carried, and those of words that say nothing alone (not ``telling``) come last.
+
     Raises:
         InputError: the text holds no word.
     """
     mol = Chem.MolFromSmiles(row.smiles)
     found = _read(model, text, mol)
     links = [
-        {"word": word, "motif": motif, "mass": round(float(mass), 6)}
+        {
+            "word": word,
+            "motif": motif,
+            "mass": round(float(mass), 6),
+            "pull": round(float(found.pull[word, motif]), 6),
+        }
         for (word, motif), mass in np.ndenumerate(found.plan)
         if mass > 1e-4
     ]
+    telling = [word.text.lower() not in STOP_WORDS for word in found.words]
+    links.sort(key=lambda link: (not telling[link["word"]], -link["pull"], link["word"], link["motif"]))
     low, high = float(found.atoms.min()), float(found.atoms.max())
     atoms = (found.atoms - low) / max(high - low, 1e-9)
     return {
         "text": text,
         "molecule": _brief(row),
         "words": [
-            {"index": i, "text": word.text, "start": word.start, "end": word.end}
+            {"index": i, "text": word.text, "start": word.start, "end": word.end, "telling": telling[i]}
             for i, word in enumerate(found.words)
         ],
         "motifs": name_motifs(mol, motifs_or_whole(mol)),
         "plan": np.round(found.plan, 6).tolist(),
-        "links": sorted(links, key=lambda link: (-link["mass"], link["word"], link["motif"]))[:LINKS],
+        "links": links[:LINKS],
         "atom_scores": np.round(atoms, 4).tolist(),
         "score": found.score,
     }

@@ -67,8 +67,8 @@ def export(
 
     CSV is UTF-8 with a byte order mark, so that spreadsheet programs read Greek letters; texts that such a
     program would run as a formula are preceded by an apostrophe. SD files are V2000, V3000 only above 999
-    atoms. Structures are written as they were uploaded. Raises :class:`InputError` for an unknown format,
-    :class:`LimitError` above :data:`MOST_ROWS` rows.
+    atoms. Structures are written as they were uploaded. Raises :class:`InputError` for an unknown format, a
+    rank below 1 or a score outside 0 to 1, :class:`LimitError` above :data:`MOST_ROWS` rows.
     """
     if format not in FORMATS:
         raise InputError(
@@ -80,6 +80,8 @@ def export(
             field="rows",
             remedy="Narrow the search or export in parts.",
         )
+    for row in rows:
+        _check_numbers(row)
     notes: tuple[str, ...] = ()
     if format == "csv":
         data = _csv(rows, query)
@@ -88,6 +90,16 @@ def export(
     else:
         data, notes = _sdf(rows, query, sandbox or shared())
     return Exported(f"{_stem(query)}.{format}", FORMATS[format], data, notes)
+
+
+def _check_numbers(row: ExportRow) -> None:
+    """Refuse a rank or a score that no search can have given."""
+    if row.rank is not None and row.rank < 1:
+        raise InputError(f"No hit has the rank {row.rank}.", field="rank", remedy="Ranks count from 1.")
+    if row.score is not None and not 0 <= row.score <= 1:  # not so for nan either
+        raise InputError(
+            f"No hit has the score {row.score:g}.", field="score", remedy="Scores lie between 0 and 1."
+        )
 
 
 def _stem(query: str) -> str:

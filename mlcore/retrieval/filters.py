@@ -18,7 +18,7 @@ import math
 import re
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -300,49 +300,6 @@ def _match(
         if count < len(part):
             break
     return (np.concatenate(matched) if matched else np.empty(0, np.int64)), checked
-
-
-@dataclass(frozen=True)
-class Facet:
-    """How one number is spread over a result: ``counts[i]`` molecules between ``edges[i]`` and ``edges[i + 1]``."""
-
-    name: str
-    least: float
-    most: float
-    edges: list[float] = field(default_factory=list)
-    counts: list[int] = field(default_factory=list)
-
-
-def facets(found: Sequence[tuple[Shelf, np.ndarray]], *, bins: int = 12) -> dict[str, object]:
-    """Ranges and histograms of every number and counts of every category over ``found`` (shelf, rows)."""
-    numbers = []
-    for name in NUMBERS:
-        values = np.concatenate([shelf.columns[name][rows] for shelf, rows in found] or [np.empty(0)])
-        if not len(values):
-            continue
-        counts, edges = np.histogram(values, bins=bins)
-        numbers.append(
-            Facet(
-                name,
-                round(float(values.min()), 4),
-                round(float(values.max()), 4),
-                [round(float(edge), 4) for edge in edges],
-                [int(count) for count in counts],
-            )
-        )
-    categories: dict[str, int] = {}
-    for shelf, rows in found:
-        for category in shelf.categories[rows]:
-            if category:
-                categories[category] = categories.get(category, 0) + 1
-    return {
-        "numbers": [
-            {"name": f.name, "min": f.least, "max": f.most, "edges": f.edges, "counts": f.counts}
-            for f in numbers
-        ],
-        "categories": dict(sorted(categories.items(), key=lambda pair: (-pair[1], pair[0]))),
-        "total": sum(len(rows) for _, rows in found),
-    }
 
 
 # -- reading parameters

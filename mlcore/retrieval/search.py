@@ -6,8 +6,8 @@ kind                      ranking
 prose                     meaning, descriptions and words fused, the best re-ranked in all grains (:mod:`.prose`)
 name, cas                 names first (exact, then corrected, then begun), then what the text means
 formula                   all molecules of the formula, the best known first
-smiles, inchi, molfile    the same molecule, its stereo-isomers, salts and tautomers, then similar ones; or what
-                          contains it (``mode``)
+smiles, inchi, molfile    the same molecule (as far as ``same`` goes), its stereo-isomers, salts and tautomers,
+                          then similar ones; or what contains it (``mode``)
 inchikey, id              look-up
 smarts                    what contains the pattern
 ========================  ===========================================================================================
@@ -27,10 +27,12 @@ import numpy as np
 from mlcore.retrieval import answer, lexical, structural
 from mlcore.retrieval.candidates import Candidate, Ranking, merged, order
 from mlcore.retrieval.encoding import TextEncoding
-from mlcore.retrieval.filters import Allowed, Filters, evaluate, facets
+from mlcore.retrieval.facets import facets
+from mlcore.retrieval.filters import Allowed, Filters, evaluate
 from mlcore.retrieval.fusion import Calibration, Fusion
 from mlcore.retrieval.prose import TextModel, rank_prose
 from mlcore.retrieval.query import Query, understand
+from mlcore.retrieval.sameness import SAMES
 from mlcore.retrieval.shelf import NUMBERS, Shelf
 from mlcore.retrieval.structure import tanimoto
 from mlcore.runtime.errors import InputError
@@ -69,11 +71,14 @@ _FOUND = {
 
 @dataclass(frozen=True)
 class SearchRequest:
-    """One search. ``sort`` is one of :data:`SORTS`, with ``-`` before it for the other direction."""
+    """One search. ``sort`` is one of :data:`SORTS`, with ``-`` before it for the other direction; ``same`` says
+    what counts as the same molecule as a structure (:data:`mlcore.retrieval.sameness.SAMES`).
+    """
 
     text: str
     read_as: str = "auto"
     mode: str = "auto"
+    same: str = "compound"
     filters: Filters = field(default_factory=Filters)
     libraries: tuple[str, ...] = ()
     k: int = 20
@@ -86,12 +91,13 @@ class SearchRequest:
         """Raise :class:`InputError` for a value that cannot be."""
         for name, value, known in (
             ("mode", self.mode, MODES),
+            ("same", self.same, SAMES),
             ("sort", self.sort.removeprefix("-"), SORTS),
             ("stereo", self.stereo, ("respect", "ignore")),
         ):
             if value not in known:
                 raise InputError(
-                    f"'{value[:40]}' is not a {name}.", field=name, remedy=f"Use {', '.join(known)}."
+                    f"'{value[:40]}' is no choice for {name}.", field=name, remedy=f"Use {', '.join(known)}."
                 )
         if not 1 <= self.k <= LARGEST_PAGE:
             raise InputError(
@@ -229,7 +235,7 @@ class Searcher:
             "notes": list(dict.fromkeys(notes)),
         }
         if request.facets:
-            result["facets"] = facets(_by_shelf(candidates, shelves))
+            result["facets"] = facets(candidates, shelves)
         result["took_ms"] = round((time.perf_counter() - started) * 1000, 2)
         return result
 
@@ -243,6 +249,7 @@ class Searcher:
             shelves,
             allowed,
             mode=request.mode,
+            same=request.same,
             stereo=request.stereo == "respect",
             threshold=request.filters.similarity,
             sandbox=self._sandbox,
@@ -400,10 +407,3 @@ def _sorted(candidates: list[Candidate], shelves: Sequence[Shelf], sort: str) ->
         return shelf.titles[candidate.row] if name == "name" else float(shelf.columns[name][candidate.row])
 
     return sorted(ranked, key=value, reverse=backwards)
-
-
-def _by_shelf(candidates: Sequence[Candidate], shelves: Sequence[Shelf]) -> list[tuple[Shelf, np.ndarray]]:
-    return [
-        (shelf, np.array([c.row for c in candidates if c.shelf == place], np.int64))
-        for place, shelf in enumerate(shelves)
-    ]

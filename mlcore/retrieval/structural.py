@@ -10,6 +10,7 @@ from mlcore.retrieval.candidates import Candidate, Ranking
 from mlcore.retrieval.filters import Allowed, contains
 from mlcore.retrieval.formula import Formula
 from mlcore.retrieval.query import Query
+from mlcore.retrieval.sameness import COUNTS, MISSING, RELATIONS, counted, family, related_rows, relative
 from mlcore.retrieval.shelf import Shelf
 from mlcore.retrieval.structure import Pattern, Structure, as_pattern, tanimoto
 from mlcore.runtime.sandbox import Sandbox
@@ -18,12 +19,6 @@ from mlcore.runtime.sandbox import Sandbox
 LOWER = 0.3
 #: at most this many similar molecules are listed
 MOST_SIMILAR = 1000
-_SAME = (
-    ("exact", 0, 1.0, None),
-    ("stereo differs", 1, 0.9, "the same molecule with other or unstated stereo"),
-    ("same parent", 2, 0.85, "another salt, charge or solvate of the same parent"),
-    ("tautomer", 3, 0.8, "a tautomer or protonation state"),
-)
 
 
 def by_structure(
@@ -34,23 +29,25 @@ def by_structure(
     mode: str,
     stereo: bool,
     threshold: float,
+    same: str = "compound",
     sandbox: Sandbox | None = None,
 ) -> Ranking:
     """``mode`` exact, similar, contains, or auto: the same molecule (then its stereo-isomers, salts and
     tautomers in the library), then what has a Tanimoto similarity of ``threshold`` or more.
+
+    ``same``, one of :data:`SAMES`, says what counts as the same molecule; mode exact finds nothing else.
     """
     if mode == "contains":
         return by_pattern(as_pattern(structure), shelves, allowed, stereo=stereo, sandbox=sandbox)
     found: list[Candidate] = []
-    notes: list[str] = []
     for place, (shelf, passing) in enumerate(zip(shelves, allowed, strict=True)):
         similar = mode != "exact"
         alike = tanimoto(np.asarray(shelf.library.fingerprints()), structure.morgan) if similar else None
-        same = _same(structure, shelf, stereo=stereo, exact_only=mode == "exact")
-        for row, (how, group, score) in same.items():
-            if row in passing:
+        related = related_rows(structure, shelf, stereo=stereo)
+        for row, how in related.items():
+            if row in passing and (similar or how in COUNTS[same]):
                 value = 1.0 if alike is None else round(float(alike[row]), 4)
-                found.append(Candidate(place, row, score, ("structure",), group, value, how))
+                found.append(relative(place, row, how, same, value))
         if alike is not None:
             rows = np.flatnonzero((alike >= threshold) & (True if passing.mask is None else passing.mask))
             rows = rows[np.argsort(-alike[rows], kind="stable")][:MOST_SIMILAR]
@@ -60,68 +57,26 @@ def by_structure(
                     int(row),
                     float(alike[row]),
                     ("structure",),
-                    4,
+                    len(RELATIONS),
                     round(float(alike[row]), 4),
                     "similar",
                 )
                 for row in rows
-                if int(row) not in same
+                if int(row) not in related
             )
-    exact = sum(candidate.how == "exact" for candidate in found)
+    notes: list[str] = []
     missing = None
     if mode != "similar":
-        notes.extend(_counted(found))
-    if not exact and mode != "similar":
-        missing = (
-            "Not in this library in exactly this form."
-            if notes[1:]
-            else "This molecule is not in this library."
-        )
-        if _filtered(allowed):
-            missing += " The filters may hide it."
+        notes.extend(counted(found, same))
+        if not any(candidate.how in COUNTS[same] for candidate in found):
+            missing = MISSING[same] if not notes[1:] else "Not in this library in exactly this form."
+            if _filtered(allowed):
+                missing += " The filters may hide it."
     if mode != "exact":
         notes.append(_similar_note(found, threshold, structure, shelves, allowed))
         if mode == "similar" and not found:
             missing = f"Nothing here has a similarity of {threshold:g} or more."
     return Ranking(tuple(found), tuple(notes), missing)
-
-
-def _same(
-    structure: Structure, shelf: Shelf, *, stereo: bool, exact_only: bool
-) -> dict[int, tuple[str, int, float]]:
-    """Rows that are the molecule or a close relation of it, the closest relation of each."""
-    steps: list[tuple[str, Callable[[], list[int]]]] = [
-        ("exact", lambda: shelf.with_key("inchikey", structure.inchikey))
-    ]
-    if not stereo:
-        steps.append(("exact", lambda: shelf.with_skeleton(structure.skeleton)))
-    elif not exact_only:
-        steps.append(("stereo differs", lambda: shelf.with_skeleton(structure.skeleton)))
-    if not exact_only:
-        steps.append(("same parent", lambda: shelf.with_key("parent_inchikey", structure.parent_inchikey)))
-        steps.append(("tautomer", lambda: shelf.with_key("tautomer_key", structure.tautomer_key)))
-    scores = {how: (group, score) for how, group, score, _ in _SAME}
-    found: dict[int, tuple[str, int, float]] = {}
-    if not structure.inchikey:  # dummy atoms: InChI cannot express them
-        return found
-    for how, look in steps:
-        for row in look():
-            found.setdefault(row, (how, *scores[how]))
-    return found
-
-
-def _counted(found: Sequence[Candidate]) -> list[str]:
-    """How many of each close relation there are."""
-    notes = []
-    for how, _, _, words in _SAME:
-        number = sum(candidate.how == how for candidate in found)
-        if how == "exact":
-            notes.append(
-                "No exact match." if not number else f"{number} exact match{'es' if number > 1 else ''}."
-            )
-        elif number:
-            notes.append(f"{number} hit{'s are' if number > 1 else ' is'} {words}.")
-    return notes
 
 
 def _similar_note(
@@ -204,26 +159,43 @@ def by_formula(formula: Formula, shelves: Sequence[Shelf], allowed: Sequence[All
     return Ranking(tuple(found), (note,))
 
 
-def by_inchikey(key: str, shelves: Sequence[Shelf], allowed: Sequence[Allowed], *, stereo: bool) -> Ranking:
-    """The molecules of an InChIKey; of its first block when ``key`` is no more, or without ``stereo``."""
-    skeleton = key.partition("-")[0]
+def by_inchikey(
+    key: str, shelves: Sequence[Shelf], allowed: Sequence[Allowed], *, stereo: bool, same: str = "compound"
+) -> Ranking:
+    """The molecules of an InChIKey; of its first block when ``key`` is no more, or without ``stereo``.
+
+    Beyond ``same`` compound, a key has the relations of the rows that carry it, as their own key or as that of
+    their parent: without its structure nothing else is known of it.
+    """
     whole = key.count("-") == 2
     found: list[Candidate] = []
     for place, (shelf, passing) in enumerate(zip(shelves, allowed, strict=True)):
         exact = set(shelf.with_key("inchikey", key)) if whole else set()
-        beginning = skeleton if whole else key
-        for row in shelf.with_skeleton(beginning):
-            if row not in passing:
-                continue
-            if row in exact or not whole or not stereo:
-                found.append(Candidate(place, row, 1.0 if whole else 0.9, ("structure",), 0, how="exact"))
-            else:
-                found.append(Candidate(place, row, 0.85, ("structure",), 1, how="stereo differs"))
-    if not any(candidate.how == "exact" for candidate in found):
-        related = sum(candidate.how == "stereo differs" for candidate in found)
-        note = f"{related} with the same skeleton and other stereo." if related else ""
-        return Ranking(tuple(found), (note,) if note else (), "No molecule here has this InChIKey.")
-    return Ranking(tuple(found))
+        related: dict[int, str] = {}
+        for row in shelf.with_skeleton(key.partition("-")[0] if whole else key):
+            related[row] = (
+                "exact" if row in exact or not whole else _by_blocks(key, str(shelf.keys[row]), stereo)
+            )
+        if same != "compound":
+            for row, how in family(key, shelf, related, stereo=stereo or not whole).items():
+                if related.get(row) != "exact" and how in COUNTS[same]:
+                    related[row] = how
+        for row, how in related.items():
+            if row in passing:
+                hit = relative(place, row, how, same)
+                found.append(hit if whole or how != "exact" else hit._replace(score=0.9))
+    if any(candidate.how in COUNTS[same] for candidate in found):
+        return Ranking(tuple(found), tuple(counted(found, same)) if same != "compound" else ())
+    related_count = sum(candidate.how == "stereo differs" for candidate in found)
+    note = f"{related_count} with the same skeleton and other stereo." if related_count else ""
+    return Ranking(tuple(found), (note,) if note else (), "No molecule here has this InChIKey.")
+
+
+def _by_blocks(key: str, other: str, stereo: bool) -> str:
+    """How two InChIKeys of one first block are related: the second has the stereo, the third the protons."""
+    if key[-1] == other[-1]:
+        return "stereo differs" if stereo else "exact"
+    return "same parent" if key[15:25] == other[15:25] or not stereo else "stereo differs"
 
 
 def by_name(
@@ -265,6 +237,7 @@ def look_up(
     allowed: Sequence[Allowed],
     *,
     mode: str = "auto",
+    same: str = "compound",
     stereo: bool = True,
     threshold: float = 0.5,
     sandbox: Sandbox | None = None,
@@ -272,14 +245,21 @@ def look_up(
     """The ranking of a query that needs no model; ``None`` for one in words (prose, name)."""
     if query.structure is not None:
         return by_structure(
-            query.structure, shelves, allowed, mode=mode, stereo=stereo, threshold=threshold, sandbox=sandbox
+            query.structure,
+            shelves,
+            allowed,
+            mode=mode,
+            same=same,
+            stereo=stereo,
+            threshold=threshold,
+            sandbox=sandbox,
         )
     if query.pattern is not None:
         return by_pattern(query.pattern, shelves, allowed, stereo=stereo, sandbox=sandbox)
     if query.formula is not None:
         return by_formula(query.formula, shelves, allowed)
     ways: dict[str, Callable[[], Ranking]] = {
-        "inchikey": lambda: by_inchikey(query.key or "", shelves, allowed, stereo=stereo),
+        "inchikey": lambda: by_inchikey(query.key or "", shelves, allowed, stereo=stereo, same=same),
         "id": lambda: by_id(query.text, shelves, allowed),
         "cas": lambda: by_name(query.key or "", shelves, allowed, exact_only=True),
     }

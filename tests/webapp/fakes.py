@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
@@ -48,7 +49,7 @@ def molecules() -> tuple[dict[str, Any], ...]:
                 "id": f"F{number:04}",
                 "name": name,
                 "smiles": smiles,
-                "standard_smiles": Chem.MolToSmiles(mol),
+                "standard_smiles": "CC(=O)OCCN(C)C" if name == "acetylcholine" else Chem.MolToSmiles(mol),
                 "inchi": Chem.MolToInchi(mol),
                 "inchikey": Chem.MolToInchiKey(mol),
                 "formula": rdMolDescriptors.CalcMolFormula(mol),
@@ -61,12 +62,14 @@ def molecules() -> tuple[dict[str, Any], ...]:
                 "rings": rdMolDescriptors.CalcNumRings(mol),
                 "charge": Chem.GetFormalCharge(mol),
                 "stereocentres": len(Chem.FindMolChiralCenters(mol, includeUnassigned=True)),
+                "heavy_atoms": mol.GetNumHeavyAtoms(),
+                "rotatable": rdMolDescriptors.CalcNumRotatableBonds(mol),
                 "description": sentence,
                 "descriptions": [sentence],
                 "synonyms": [f"{name} (synonym)"],
                 "category": category,
                 "source": "built-in catalogue",
-                "standardisation": [],
+                "standardisation": ["neutralised"] if name == "acetylcholine" else [],
                 "properties": {},
                 "motifs": _motifs(mol),
             }
@@ -148,6 +151,7 @@ class FakeDoor:
             "model": self.model,
             "took_ms": 12.4,
             "notes": [],
+            **({"facets": self._facets(ranked)} if asked.get("facets") else {}),
         }
 
     def molecule(self, library: str, identifier: str) -> dict[str, Any]:
@@ -164,7 +168,13 @@ class FakeDoor:
         """A plan whose mass follows word and motif lengths."""
         row = self._row(identifier)
         words = [
-            {"index": n, "text": found.group(), "start": found.start(), "end": found.end()}
+            {
+                "index": n,
+                "text": found.group(),
+                "start": found.start(),
+                "end": found.end(),
+                "telling": len(found.group()) > 3,
+            }
             for n, found in enumerate(re.finditer(r"\w+", text))
         ]
         motifs, atoms = row["motifs"], sum(symbol.isalpha() for symbol in row["standard_smiles"])
@@ -172,7 +182,7 @@ class FakeDoor:
         all_of_it = sum(map(sum, weights)) or 1.0
         plan = [[value / all_of_it for value in line] for line in weights]
         links = [
-            {"word": w["index"], "motif": m["index"], "mass": plan[w["index"]][m["index"]]}
+            {"word": w["index"], "motif": m["index"], "mass": plan[w["index"]][m["index"]], "pull": 0.1}
             for w in words
             for m in motifs
         ]
@@ -295,10 +305,10 @@ class FakeDoor:
 
         return str(Chem.MolToMolBlock(Chem.MolFromSmiles(structure)))
 
-    def export(self, kind: str, rows: list[tuple[str, str]], query: str) -> tuple[str, str, bytes]:
+    def export(self, kind: str, rows: list[tuple[Any, ...]], query: str) -> tuple[str, str, bytes]:
         """CSV with library, id and name; the other formats list SMILES."""
         self.calls.append(("export", {"kind": kind, "rows": rows, "query": query}))
-        lines = ["library,id,name", *(f"{library},{i},{self._row(i)['name']}" for library, i in rows)]
+        lines = ["library,id,name", *(f"{row[0]},{row[1]},{self._row(row[1])['name']}" for row in rows)]
         return f"ferry.{kind}", "text/csv", "\n".join(lines).encode()
 
     def list_libraries(self, user: Any) -> list[dict[str, Any]]:
@@ -313,6 +323,25 @@ class FakeDoor:
                 "mine": False,
             }
         ]
+
+    def _facets(self, rows: list[dict[str, Any]]) -> dict[str, Any]:
+        """Two bars a property: up to its middle, and above."""
+        numbers = []
+        for name in ("weight", "logp", "rings", "charge"):
+            values = [row[name] for row in rows]
+            if values:
+                low, high = min(values), max(values) + 1
+                middle = (low + high) / 2
+                below = sum(value < middle for value in values)
+                facts = {"name": name, "min": low, "max": max(values), "edges": [low, middle, high]}
+                numbers.append({**facts, "counts": [below, len(values) - below]})
+        categories = Counter(row["category"] for row in rows)
+        return {
+            "total": len(rows),
+            "numbers": numbers,
+            "categories": dict(categories.most_common()),
+            "libraries": [{"id": "catalogue", "name": "Catalogue", "count": len(rows)}],
+        }
 
     def _row(self, identifier: str) -> dict[str, Any]:
         for row in molecules():
@@ -352,7 +381,7 @@ class FakeDoor:
                 "channels": ["meaning", "name"] if rank < 3 else ["meaning"],
                 "words": [word for word in words if word in text],
                 "linked": ["rosy"] if rank == 1 and kind == "prose" else [],
-                "how": None,
+                "how": "same parent" if kind == "smiles" and rank == 2 else None,
                 "similarity": score if kind == "smiles" else None,
                 "parts": {"sentence": 0.6, "phrase": 0.5, "token": 0.4},
             },

@@ -66,6 +66,17 @@ def test_a_page_gets_a_page():
     assert b"FERRY_MAX_UPLOAD_MB" in body
 
 
+def test_that_page_has_the_look_of_the_others():
+    _, headers, body, _ = ask("/libraries/new/", {"content-length": "1001"}, [b"x"])
+    page = body.decode()
+    assert "<h1>The upload is too large</h1>" in page
+    assert 'class="bar"' in page
+    assert "css/base.css" in page
+    assert 'href="/libraries/">Back to the libraries</a>' in page
+    assert headers[b"x-request-id"].decode() in page
+    assert b"default-src 'none'" in headers[b"content-security-policy"]
+
+
 @pytest.mark.parametrize("headers", [{}, {"content-length": "abc"}, {"content-length": "-5"}])
 def test_an_unannounced_giant_is_stopped_while_it_is_counted(headers):
     status, _, _, read = ask("/libraries/", headers, [b"x" * 400] * 10)

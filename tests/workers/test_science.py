@@ -121,6 +121,20 @@ def test_a_search_has_the_documented_shape(text):
         assert answer["hits"][0]["molecule"]["name"] == "aspirin"
 
 
+def test_facets_and_sameness_go_through():
+    answer = inference.search("alcohol", facets=True, k=1)
+    fits(answer, answers.SearchAnswer)
+    assert answer["facets"]["total"] == answer["total"] == sum(answer["facets"]["numbers"][0]["counts"])
+    assert answer["facets"]["libraries"] == [
+        {"id": "catalogue", "name": "Catalogue", "count": answer["total"]}
+    ]
+    assert "facets" not in inference.search("alcohol", k=1)
+    salt = "CC(=O)Oc1ccccc1C(=O)[O-].[Na+]"
+    assert inference.search(salt, mode="exact")["hits"] == []
+    (hit,) = inference.search(salt, mode="exact", same="parent")["hits"]
+    assert (hit["molecule"]["name"], hit["matched"]["how"]) == ("aspirin", "same parent")
+
+
 def test_filters_and_paging_go_through():
     answer = inference.search(
         "alcohol", filters={"weight_max": 160.0, "elements": "N"}, k=1, offset=0, sort="name"
@@ -135,6 +149,7 @@ def test_filters_and_paging_go_through():
         ({"filters": {"colour": "red"}}, "colour"),
         ({"filters": {"substructure": "[C"}}, "substructure"),
         ({"sort": "beauty"}, "sort"),
+        ({"same": "family"}, "same"),
         ({"k": 0}, "k"),
     ],
 )
@@ -238,8 +253,15 @@ def test_an_export_has_the_rows_in_their_order():
     assert kind.startswith("text/csv")
     table = list(csv.DictReader(io.StringIO(content.decode("utf-8-sig"))))
     assert [row["Name"] for row in table] == ["geraniol", "aspirin"]
+    assert [row["Rank"] for row in table] == ["", ""]
+    hits = [(*rows[0], 7, 0.25), (*rows[1], 8, None)]
+    table = list(csv.DictReader(io.StringIO(inference.export("csv", hits)[2].decode("utf-8-sig"))))
+    assert [(row["Rank"], row["Score"]) for row in table] == [("7", "0.25"), ("8", "")]
     with pytest.raises(inference.BadInput):
         inference.export("exe", rows)
+    with pytest.raises(inference.BadInput) as error:
+        inference.export("csv", [(*rows[0], 1, float("nan"))])
+    assert error.value.field == "score"
 
 
 def test_a_dry_run_reports_names_no_path_and_leaves_a_file_to_mend(tmp_path):

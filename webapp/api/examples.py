@@ -14,6 +14,8 @@ GERANIOL = {
     "id": "geraniol",
     "name": "geraniol",
     "smiles": "CC(C)=CCC/C(C)=C/CO",
+    "standard_smiles": "CC(C)=CCC/C(C)=C/CO",
+    "standardisation": [],
     "inchikey": "GLZPCOQZEFWAFX-JXMROGBWSA-N",
     "formula": "C10H18O",
     "weight": 154.253,
@@ -33,6 +35,7 @@ GERANIOL = {
 }
 NEROL = {**GERANIOL, "id": "nerol", "name": "nerol", "smiles": "CC(C)=CCC/C(C)=C\\CO"}
 NEROL |= {
+    "standard_smiles": "CC(C)=CCC/C(C)=C\\CO",
     "inchikey": "GLZPCOQZEFWAFX-YFHOEESVSA-N",
     "synonyms": [],
     "description": "The cis isomer of geraniol.",
@@ -108,37 +111,50 @@ def _answer(name: str, value: object, *codes: str) -> OpenApiExample:
     return OpenApiExample(name, value=value, response_only=True, status_codes=list(codes) or ["200"])
 
 
-SEARCH = _answer(
-    "A scent in words",
-    {
-        "query": {
-            "text": "a monoterpenoid alcohol that smells of roses",
-            "kind": "prose",
-            "label": "read as a description",
-            "alternatives": [{"read_as": "name", "label": "read as a name"}],
-            "canonical": None,
-            "smiles": None,
-            "inchikey": None,
-            "formula": None,
-            "smarts": None,
-            "corrected": None,
-            "notes": [],
-        },
-        "hits": [HIT],
-        "total": 1042,
-        "offset": 0,
-        "k": 1,
-        "sort": "score",
-        "filters": {},
-        "verdict": {"level": "found", "text": "At least one molecule fits this description."},
-        "libraries": [
-            {"id": "catalogue", "name": "Well-known molecules", "size": 1042, "fingerprint": "5b1c0e7a"}
-        ],
-        "model": "9f2ad4c1",
-        "took_ms": 18.4,
+FOUND = {
+    "query": {
+        "text": "a monoterpenoid alcohol that smells of roses",
+        "kind": "prose",
+        "label": "read as a description",
+        "alternatives": [{"read_as": "name", "label": "read as a name"}],
+        "canonical": None,
+        "smiles": None,
+        "inchikey": None,
+        "formula": None,
+        "smarts": None,
+        "corrected": None,
         "notes": [],
     },
-)
+    "hits": [HIT],
+    "total": 1042,
+    "offset": 0,
+    "k": 1,
+    "sort": "score",
+    "filters": {},
+    "verdict": {"level": "found", "text": "At least one molecule fits this description."},
+    "libraries": [
+        {"id": "catalogue", "name": "Well-known molecules", "size": 1042, "fingerprint": "5b1c0e7a"}
+    ],
+    "model": "9f2ad4c1",
+    "took_ms": 18.4,
+    "notes": [],
+}
+FACETS = {
+    "total": 1042,
+    "numbers": [
+        {
+            "name": "weight",
+            "min": 16.04,
+            "max": 853.92,
+            "edges": [0.0, 200.0, 400.0, 600.0, 853.92],
+            "counts": [520, 380, 104, 38],
+        }
+    ],
+    "categories": {"drugs": 388, "terpenes": 114},
+    "libraries": [{"id": "catalogue", "name": "Well-known molecules", "count": 1042}],
+}
+SEARCH = _answer("A scent in words", FOUND)
+SEARCH_FACETS = _answer("The same with facets=true", {**FOUND, "facets": FACETS})
 SEARCH_BODY = _request(
     "A scent in words, light molecules only",
     {
@@ -159,8 +175,6 @@ MOLECULE = _answer(
         "library_name": "Well-known molecules",
         "molecule": {
             **GERANIOL,
-            "standard_smiles": "CC(C)=CCC/C(C)=C/CO",
-            "standardisation": [],
             "inchi": "InChI=1S/C10H18O/c1-9(2)5-4-6-10(3)7-8-11/h5,7,11H,4,6,8H2,1-3H3/b10-7+",
             "descriptions": ["An acyclic monoterpenoid alcohol with the scent of roses."],
             "source": "built in",
@@ -180,12 +194,15 @@ EXPLANATION = _answer(
         "text": "rose alcohol",
         "molecule": BRIEF,
         "words": [
-            {"index": 0, "text": "rose", "start": 0, "end": 4},
-            {"index": 1, "text": "alcohol", "start": 5, "end": 12},
+            {"index": 0, "text": "rose", "start": 0, "end": 4, "telling": True},
+            {"index": 1, "text": "alcohol", "start": 5, "end": 12, "telling": True},
         ],
         "motifs": MOTIFS,
         "plan": [[0.1, 0.4], [0.45, 0.05]],
-        "links": [{"word": 1, "motif": 0, "mass": 0.45}, {"word": 0, "motif": 1, "mass": 0.4}],
+        "links": [
+            {"word": 1, "motif": 0, "mass": 0.45, "pull": 0.31},
+            {"word": 0, "motif": 1, "mass": 0.4, "pull": 0.22},
+        ],
         "atom_scores": [[0.4] * 9 + [0.1] * 2, [0.05] * 9 + [0.9] * 2],
         "score": SCORE,
     },
@@ -264,7 +281,10 @@ EXPORT_BODY = _request(
     "Two rows as SDF",
     {
         "format": "sdf",
-        "rows": [{"library": "catalogue", "id": "geraniol"}, {"library": "catalogue", "id": "nerol"}],
+        "rows": [
+            {"library": "catalogue", "id": "geraniol", "rank": 1, "score": 0.93},
+            {"library": "catalogue", "id": "nerol"},
+        ],
     },
 )
 LIBRARY_STATE = {

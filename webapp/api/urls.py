@@ -15,6 +15,12 @@ from webapp.api.views.libraries import LibrariesView, LibraryView
 from webapp.api.views.molecules import MoleculeView, NeighboursView
 from webapp.api.views.search import SearchView, SuggestView
 from webapp.api.views.structures import DescribeView, LookupView
+from webapp.api.views.transport import (
+    TransportEstimateView,
+    TransportFileView,
+    TransportPlanView,
+    TransportSolversView,
+)
 
 app_name = "api"
 ONE_HOUR = 3_600
@@ -36,6 +42,10 @@ v1 = [
     path("libraries/<str:library>/", LibraryView.as_view(), name="library"),
     path("jobs/<str:job>/", JobView.as_view(), name="job"),
     path("jobs/<str:job>/stop/", JobStopView.as_view(), name="job-stop"),
+    path("transport/plan/", TransportPlanView.as_view(), name="transport-plan"),
+    path("transport/estimate/", TransportEstimateView.as_view(), name="transport-estimate"),
+    path("transport/file/", TransportFileView.as_view(), name="transport-file"),
+    path("transport/solvers/", TransportSolversView.as_view(), name="transport-solvers"),
 ]
 
 urlpatterns = [

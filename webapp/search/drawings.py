@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from typing import Any
 from xml.sax.saxutils import escape
 
+from webapp.search.vocabulary import THEMES
 from workers import inference
 
-THEMES = ("light", "dark")
 CARD = (300, 210)
 LARGE = (400, 290)
 MAX_SIDE = 2_000

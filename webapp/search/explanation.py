@@ -81,6 +81,7 @@ def _why(query: str, library: str, identifier: str) -> dict[str, Any]:
         "picture": plan.picture(explanation),
         "heat": plan.heat(explanation),
         "strongest": plan.strongest(explanation),
+        "little": plan.little(explanation),
         "parts": [(label, meaning, score[name]) for name, (label, meaning) in PARTS.items() if name in score],
         "light": {
             "atoms": explanation["atom_scores"],

@@ -6,66 +6,47 @@ from typing import Any
 
 from django import forms
 
-from webapp.search.quantities import QUANTITIES, SORTS
+from webapp.search import vocabulary
+from webapp.search.quantities import QUANTITIES
 
-READINGS = (
-    "auto",
-    "prose",
-    "name",
-    "formula",
-    "smiles",
-    "inchi",
-    "inchikey",
-    "molfile",
-    "smarts",
-    "cas",
-    "id",
-)
-MODES = (
-    ("auto", "Best of all three"),
-    ("exact", "The same molecule"),
-    ("similar", "Similar molecules"),
-    ("contains", "Molecules that contain it"),
-)
-STEREO = (("respect", "must agree"), ("ignore", "does not matter"))
-MAX_K = 200
-MAX_OFFSET = 10_000
+
+def _choice(*names: str) -> forms.ChoiceField:
+    return forms.ChoiceField(required=False, choices=[(name, name) for name in names])
 
 
 class SearchForm(forms.Form):
     """One search. All fields may be missing; one that cannot be read gets an error that names the remedy."""
 
     q = forms.CharField(required=False, strip=False)
-    read_as = forms.ChoiceField(required=False, choices=[(name, name) for name in READINGS])
-    mode = forms.ChoiceField(required=False, choices=MODES)
-    stereo = forms.ChoiceField(required=False, choices=STEREO)
-    sort = forms.ChoiceField(required=False, choices=SORTS)
-    k = forms.IntegerField(required=False, min_value=1, max_value=MAX_K)
-    offset = forms.IntegerField(required=False, min_value=0, max_value=MAX_OFFSET)
-    substructure = forms.CharField(required=False, max_length=5_000)
-    similar_to = forms.CharField(required=False, max_length=20_000)
-    similarity = forms.FloatField(required=False, min_value=0, max_value=1)
-    elements = forms.CharField(required=False, max_length=200)
-    without = forms.CharField(required=False, max_length=200)
-    only = forms.CharField(required=False, max_length=200)
-    mass = forms.FloatField(required=False, min_value=0)
-    mass_tolerance = forms.CharField(required=False, max_length=20)
-    category = forms.CharField(required=False, max_length=200)
-    model = forms.CharField(required=False, max_length=80)
+    read_as = _choice(*vocabulary.READINGS)
+    mode = _choice(*vocabulary.names(vocabulary.MODES))
+    same = _choice(*vocabulary.names(vocabulary.SAME))
+    stereo = _choice(*vocabulary.names(vocabulary.STEREO))
+    sort = _choice(*vocabulary.names(vocabulary.OFFERED_SORTS))
+    k = forms.IntegerField(required=False, min_value=1, max_value=vocabulary.MAX_K)
+    offset = forms.IntegerField(required=False, min_value=0, max_value=vocabulary.MAX_OFFSET)
+    model = forms.CharField(required=False, max_length=vocabulary.MAX_MODEL)
 
     def __init__(self, *args: Any, **options: Any) -> None:
-        """Add the two bounds of every quantity to the declared fields."""
+        """Add every condition and the two bounds of every quantity to the declared fields."""
         super().__init__(*args, **options)
+        for condition in vocabulary.CONDITIONS:
+            self.fields[condition.name] = (
+                forms.CharField(required=False, max_length=condition.longest)
+                if condition.longest
+                else forms.FloatField(required=False, min_value=condition.least, max_value=condition.most)
+            )
         for quantity in QUANTITIES:
             for bound in (quantity.low, quantity.high):
                 self.fields[bound] = forms.FloatField(
                     required=False,
                     error_messages={"invalid": f"{quantity.label}: write a number, as 180 or 0.5."},
                 )
-        for name in ("read_as", "mode", "stereo", "sort"):
-            self.fields[name].error_messages["invalid_choice"] = (
-                f"“%(value)s” is not a choice for {name}. Pick one from the page."
-            )
+        for name, field in self.fields.items():
+            if isinstance(field, forms.ChoiceField):
+                field.error_messages["invalid_choice"] = (
+                    f"“%(value)s” is not a choice for {name}. Pick one from the page."
+                )
         self.fields["similarity"].error_messages["invalid"] = "Least similarity: write a number from 0 to 1."
 
     def clean(self) -> dict[str, Any]:

@@ -7,9 +7,9 @@ import io
 from typing import Any
 
 from webapp.search.shelves import readable
+from webapp.search.vocabulary import MAX_LOOKUP
 from workers import inference
 
-MOST = 1_000
 COLUMNS = ("entry", "status", "read as", "library", "id", "name", "SMILES", "InChIKey", "note")
 RISKY = ("=", "+", "-", "@", "\t")
 
@@ -18,16 +18,16 @@ def entries(text: str) -> list[str]:
     """The lines of a pasted list, trimmed, empty ones left out.
 
     Raises:
-        workers.inference.BadInput: the list is empty or longer than ``MOST``.
+        workers.inference.BadInput: the list is empty or longer than ``MAX_LOOKUP``.
     """
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     if not lines:
         raise inference.BadInput(
             "The list is empty.", "items", "Paste one name, SMILES, InChI or InChIKey a line."
         )
-    if len(lines) > MOST:
+    if len(lines) > MAX_LOOKUP:
         raise inference.BadInput(
-            f"The list has {len(lines):,} entries and the limit is {MOST:,}.",
+            f"The list has {len(lines):,} entries and the limit is {MAX_LOOKUP:,}.",
             "items",
             "Paste it in parts, or use the API from a program.",
         )

@@ -13,29 +13,6 @@ LONGEST_LABEL = 22
 ROW = 30
 BODY = 11
 LEAST_SHARE = 0.01
-LITTLE_WORDS = frozenset(
-    {
-        *(
-            "a",
-            "an",
-            "and",
-            "are",
-            "as",
-            "at",
-            "by",
-            "for",
-            "from",
-            "has",
-            "in",
-            "is",
-            "it",
-            "its",
-            "of",
-            "on",
-        ),
-        *("or", "that", "the", "this", "to", "which", "with"),
-    }
-)
 
 
 @dataclass(frozen=True)
@@ -124,15 +101,26 @@ def heat(explanation: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def strongest(explanation: Mapping[str, Any], count: int = 3) -> list[dict[str, Any]]:
-    """The strongest crossings, little words left out: ``[{"word", "motif", "percent"}]``."""
+    """The strongest crossings of telling words: ``[{"word", "motif", "percent"}]``; of any words where none tells."""
     total = sum(sum(row) for row in explanation["plan"]) or 1.0
-    words = {word["index"]: word["text"] for word in explanation["words"]}
+    words = {word["index"]: word for word in explanation["words"]}
     motifs = {motif["index"]: motif["label"] for motif in explanation["motifs"]}
-    telling = [link for link in explanation["links"] if words[link["word"]].lower() not in LITTLE_WORDS]
+    telling = [link for link in explanation["links"] if words[link["word"]]["telling"]]
     return [
-        {"word": words[link["word"]], "motif": motifs[link["motif"]], "percent": 100 * link["mass"] / total}
+        {
+            "word": words[link["word"]]["text"],
+            "motif": motifs[link["motif"]],
+            "percent": 100 * link["mass"] / total,
+        }
         for link in (telling or explanation["links"])[:count]
     ]
+
+
+def little(explanation: Mapping[str, Any]) -> float:
+    """The share of all mass, 0 to 1, that rests on words that say nothing alone."""
+    total = sum(sum(row) for row in explanation["plan"]) or 1.0
+    words = zip(explanation["words"], explanation["plan"], strict=True)
+    return sum(sum(row) for word, row in words if not word["telling"]) / total
 
 
 def _banks(

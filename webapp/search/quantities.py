@@ -46,19 +46,7 @@ QUANTITIES = (
     Quantity("rings", "Rings", "", "Number of rings in the smallest set that covers all.", whole=True),
     Quantity("charge", "Charge", "e", "Net formal charge.", whole=True),
     Quantity("stereocentres", "Stereocentres", "", "Tetrahedral centres, assigned or not.", whole=True),
+    Quantity("heavy_atoms", "Heavy atoms", "", "Atoms other than hydrogen.", whole=True),
+    Quantity("rotatable", "Rotatable bonds", "", "Single bonds outside rings that turn freely.", whole=True),
 )
 BY_NAME = {quantity.name: quantity for quantity in QUANTITIES}
-
-SORTS = (
-    ("score", "Best match first"),
-    ("name", "Name, A to Z"),
-    ("weight", "Lightest first"),
-    ("-weight", "Heaviest first"),
-    ("logp", "logP, lowest first"),
-    ("-logp", "logP, highest first"),
-    ("tpsa", "Polar surface, smallest first"),
-    ("-tpsa", "Polar surface, largest first"),
-    ("exact_mass", "Exact mass, lowest first"),
-    ("rings", "Fewest rings first"),
-    ("-rings", "Most rings first"),
-)

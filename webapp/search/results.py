@@ -8,16 +8,16 @@ from itertools import pairwise
 from typing import Any
 
 from webapp.api.as_code import as_code
-from webapp.search import problems
+from webapp.search import problems, spread, vocabulary
 from webapp.search.examples import EXAMPLES
-from webapp.search.forms import MODES, READINGS, STEREO, SearchForm
-from webapp.search.quantities import QUANTITIES, SORTS
+from webapp.search.forms import SearchForm
+from webapp.search.quantities import QUANTITIES
 from webapp.search.shelves import readable, shelf
-from webapp.search.state import PAGE_SIZES, SearchState
+from webapp.search.state import SearchState
 from workers import inference
 
 STEP_DOWN = 0.2
-STRUCTURE_KINDS = ("smiles", "inchi", "molfile", "inchikey")
+SAME_CHIPS = {"parent": "any salt, charge or solvate", "tautomer": "any tautomer"}
 
 
 @dataclass(frozen=True)
@@ -35,9 +35,9 @@ def context(state: SearchState, form: SearchForm, user: Any, base: str) -> dict[
     if problem is None and not state.empty:
         try:
             answer = inference.search(
-                libraries=readable(user, state.libraries, shown["shelf"]), **state.door()
+                libraries=readable(user, state.libraries, shown["shelf"]), facets=True, **state.door()
             )
-            shown |= _answered(state, answer, base)
+            shown |= _answered(state, answer, base) | _spread(state, shown, answer.get("facets", {}))
         except problems.FAULTS as error:
             problem = problems.explain(error)
     elif problem is None and state.filters:
@@ -57,12 +57,26 @@ def _frame(state: SearchState, form: SearchForm, user: Any) -> dict[str, Any]:
         "examples": EXAMPLES,
         "ranges": ranges,
         "shelf": shelf(user),
-        "sorts": SORTS,
-        "modes": MODES,
-        "stereo_choices": STEREO,
-        "page_sizes": PAGE_SIZES,
+        "sorts": vocabulary.OFFERED_SORTS,
+        "modes": vocabulary.MODES,
+        "same_choices": vocabulary.SAME,
+        "stereo_choices": vocabulary.STEREO,
+        "page_sizes": vocabulary.PAGE_SIZES,
+        "formats": vocabulary.EXPORT_FORMATS,
+        "most_exported": vocabulary.MAX_EXPORT_HITS,
         "chips": chips(state),
-        "readings": READINGS,
+    }
+
+
+def _spread(state: SearchState, shown: Mapping[str, Any], facets: Mapping[str, Any]) -> dict[str, Any]:
+    """What the filter panel says of the hits: bars beside the bounds, counts beside categories and libraries."""
+    bars, held = spread.spreads(facets), spread.libraries(facets)
+    return {
+        "ranges": [{**row, "spread": bars.get(row["quantity"].name)} for row in shown["ranges"]],
+        "categories": spread.categories(state, facets),
+        "shelf": [{**library, "found": held.get(library["id"])} for library in shown["shelf"]],
+        "facet_total": facets.get("total"),
+        "bars_shown": facets.get("total", 0) >= spread.FEWEST,
     }
 
 
@@ -71,8 +85,9 @@ def _answered(state: SearchState, answer: dict[str, Any], base: str) -> dict[str
     return {
         "answer": answer,
         "structure_query": answer["query"].get("canonical")
-        if answer["query"]["kind"] in STRUCTURE_KINDS
+        if answer["query"]["kind"] in vocabulary.STRUCTURE_KINDS
         else None,
+        "structural": answer["query"]["kind"] in vocabulary.STRUCTURE_KINDS,
         "readings": [
             {"label": other["label"], "url": state.changed(read_as=other["read_as"]).query()}
             for other in answer["query"]["alternatives"]
@@ -99,17 +114,10 @@ def chips(state: SearchState) -> list[Chip]:
         out.append(
             _chip(state, f"{quantity.label} {bounds} {quantity.unit}".strip(), quantity.low, quantity.high)
         )
-    texts = {
-        "substructure": "contains {}",
-        "elements": "has {}",
-        "without": "without {}",
-        "only": "only {}",
-        "category": "category {}",
-    }
     out += [
-        _chip(state, text.format(state.filters[name]), name)
-        for name, text in texts.items()
-        if name in state.filters
+        _chip(state, condition.chip.format(state.filters[condition.name]), condition.name)
+        for condition in vocabulary.CONDITIONS
+        if condition.chip and condition.name in state.filters
     ]
     if "mass" in state.filters:
         tolerance = state.filters.get("mass_tolerance", "5ppm")
@@ -120,6 +128,9 @@ def chips(state: SearchState) -> list[Chip]:
         least = state.filters.get("similarity")
         text = f"like {state.filters['similar_to']}" + (f", at least {least:g}" if least is not None else "")
         out.append(_chip(state, text, "similar_to", "similarity"))
+    if state.same in SAME_CHIPS:
+        text = SAME_CHIPS[state.same]
+        out.append(Chip(text, state.changed(same=vocabulary.DEFAULTS["same"]).query()))
     if state.stereo == "ignore":
         out.append(Chip("stereo ignored", state.changed(stereo="respect").query()))
     for library in state.libraries:
@@ -166,6 +177,8 @@ def loosened(state: SearchState) -> list[Chip]:
         lower = round(least - STEP_DOWN, 2)
         looser = state.changed(filters={**state.filters, "similarity": lower})
         out.append(Chip(f"Accept a similarity of {lower:g}", looser.query()))
+    if state.mode == "exact" and state.same == "compound":
+        out.append(Chip("Count any salt or solvate as the same", state.changed(same="parent").query()))
     if state.mode == "exact":
         out.append(Chip("Look for similar molecules instead", state.changed(mode="similar").query()))
     if state.read_as != "auto":

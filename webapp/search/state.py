@@ -10,24 +10,8 @@ from urllib.parse import urlencode
 from django.http import QueryDict
 
 from webapp.search.forms import SearchForm
-from webapp.search.quantities import QUANTITIES
+from webapp.search.vocabulary import DEFAULTS, FILTERS
 
-PAGE_SIZES = (20, 50, 100)
-DEFAULTS = {"read_as": "auto", "mode": "auto", "stereo": "respect", "sort": "score", "k": 20, "offset": 0}
-FILTERS = (
-    *(
-        "substructure",
-        "similar_to",
-        "similarity",
-        "elements",
-        "without",
-        "only",
-        "mass",
-        "mass_tolerance",
-        "category",
-    ),
-    *(bound for quantity in QUANTITIES for bound in (quantity.low, quantity.high)),
-)
 PIN_LENGTH = 16
 
 
@@ -36,12 +20,13 @@ class SearchState:
     """All that decides an answer: the text, how to read it, the filters, the slice, and what it is pinned to."""
 
     q: str = ""
-    read_as: str = "auto"
-    mode: str = "auto"
-    stereo: str = "respect"
-    sort: str = "score"
-    k: int = 20
-    offset: int = 0
+    read_as: str = DEFAULTS["read_as"]
+    mode: str = DEFAULTS["mode"]
+    same: str = DEFAULTS["same"]
+    stereo: str = DEFAULTS["stereo"]
+    sort: str = DEFAULTS["sort"]
+    k: int = DEFAULTS["k"]
+    offset: int = DEFAULTS["offset"]
     libraries: tuple[str, ...] = ()
     filters: Mapping[str, Any] = field(default_factory=dict)
     model: str = ""
@@ -88,7 +73,9 @@ class SearchState:
     @property
     def cleared(self) -> str:
         """The query string of the same search without any filter."""
-        return self.changed(filters={}, libraries=(), pins={}, stereo="respect").query()
+        return self.changed(
+            filters={}, libraries=(), pins={}, stereo=DEFAULTS["stereo"], same=DEFAULTS["same"]
+        ).query()
 
     def unpinned(self) -> SearchState:
         """The same search on whatever model and libraries are there now."""

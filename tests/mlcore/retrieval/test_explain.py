@@ -37,9 +37,43 @@ def test_explanation_adds_up(small_model: RetrievalModel) -> None:
     ]
     assert np.array(found["atom_scores"]).shape == (len(found["words"]), 13)
     assert 0 <= np.min(found["atom_scores"]) <= np.max(found["atom_scores"]) <= 1
-    masses = [link["mass"] for link in found["links"]]
-    assert masses == sorted(masses, reverse=True)
-    assert found["links"][0]["mass"] == pytest.approx(plan.max(), abs=1e-5)
+    for link in found["links"]:
+        assert link["mass"] == pytest.approx(plan[link["word"], link["motif"]], abs=1e-5)
+        assert abs(link["pull"]) <= link["mass"] + 1e-5
+
+
+def test_links_are_ordered_by_pull_and_end_with_little_words(small_model: RetrievalModel) -> None:
+    found = explain(small_model, TEXT, ASPIRIN)
+    telling = {word["index"]: word["telling"] for word in found["words"]}
+    assert {word["text"] for word in found["words"] if word["telling"]} == {"ester", "phenol", "acid"}
+    kinds = [telling[link["word"]] for link in found["links"]]
+    assert kinds == sorted(kinds, reverse=True)
+    for kind in (True, False):
+        pulls = [link["pull"] for link in found["links"] if telling[link["word"]] is kind]
+        assert pulls == sorted(pulls, reverse=True)
+
+
+def test_pulls_of_one_motif_are_the_cosines_of_the_transported_words(small_model: RetrievalModel) -> None:
+    """With a single motif all mass goes there, so the pulls add up to the mean cosine of the words' pieces."""
+    import torch
+    from rdkit import Chem
+
+    from mlcore.retrieval.model import molecule_side, text_side
+
+    methane = row("methane", "C")
+    encoding = small_model.encode_texts([TEXT])
+    side = text_side(encoding, 0)
+    other = molecule_side(small_model.encode_molecules([Chem.MolFromSmiles("C")]), np.array([0]))
+    found = explain(small_model, TEXT, methane)
+    assert len(found["motifs"]) == 1
+    cosines = torch.einsum("td,kd->tk", side.phrases[0], other.motifs[0])[:, 0].numpy()
+    for link in found["links"]:
+        word = found["words"][link["word"]]
+        inside = [
+            i for i, (a, b) in enumerate(encoding.spans[0]) if a < b and a < word["end"] and b > word["start"]
+        ]
+        ratio = link["pull"] / link["mass"]
+        assert cosines[inside].min() - 1e-3 <= ratio <= cosines[inside].max() + 1e-3
 
 
 def test_parts_are_those_of_the_search(small_model: RetrievalModel) -> None:

@@ -114,3 +114,15 @@ def test_limits_and_formats(rows: list[ExportRow]) -> None:
     with pytest.raises(LimitError, match="too many"):
         export("csv", rows[:1] * (MOST_ROWS + 1))
     assert export("csv", []).data.decode("utf-8-sig").startswith("Rank,Score,Library,ID,Name,SMILES")
+
+
+@pytest.mark.parametrize(
+    ("rank", "score", "field"),
+    [(0, 0.5, "rank"), (-3, None, "rank"), (1, 1.01, "score"), (1, -0.1, "score"), (1, float("nan"), "score"),
+     (None, float("inf"), "score")],
+)  # fmt: skip
+def test_numbers_no_search_can_give_are_refused(rank: int | None, score: float | None, field: str) -> None:
+    with pytest.raises(InputError) as caught:
+        export("csv", [ExportRow("small", small.library().row(0), rank, score)])
+    assert caught.value.field == field
+    assert caught.value.remedy

@@ -10,7 +10,7 @@ from rdkit import Chem
 from rdkit.Chem import rdFingerprintGenerator
 from rdkit.DataStructs import TanimotoSimilarity
 
-from mlcore.retrieval.filters import Filters, contains, evaluate, facets
+from mlcore.retrieval.filters import Filters, contains, evaluate
 from mlcore.retrieval.shelf import NUMBERS, Shelf
 from mlcore.retrieval.structure import read_pattern, read_structure, tanimoto
 from mlcore.runtime.errors import InputError
@@ -162,12 +162,3 @@ def test_parameters_read_back(
         filters.parameters().items()
     )
     assert filters.words()
-
-
-def test_facets_count_every_molecule_once(shelf: Shelf) -> None:
-    rows = np.arange(0, shelf.size, 2)
-    counted = facets([(shelf, rows)])
-    assert counted["total"] == len(rows)
-    assert {number["name"] for number in counted["numbers"]} == set(NUMBERS)
-    assert all(sum(number["counts"]) == len(rows) for number in counted["numbers"])
-    assert sum(counted["categories"].values()) == len(rows)

@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from webapp.api import problems, schema
-from webapp.api.serializers.parameters import RANGES, SearchParameters
+from webapp.api.serializers.parameters import SearchParameters
+from webapp.search.vocabulary import RANGES
 
 TEXT = (Path(__file__).parents[3] / "docs" / "api.md").read_text(encoding="utf-8")
 PROGRAMS = re.findall(r"```(bash|python)\n(.*?)```", TEXT, re.DOTALL)

@@ -23,7 +23,43 @@ def test_what_a_search_shows(client: APIClient, door: Door) -> None:
     client.get(EXPORT, {"format": "sdf", "q": "rose", "k": 5, "offset": 10, "weight_max": 300})
     assert [name for name, _, _ in door.calls] == ["search", "export"]
     assert (door.last("search")["k"], door.last("search")["offset"]) == (5, 10)
-    assert door.calls[-1][1] == ("sdf", [("catalogue", "geraniol")], "rose")
+    assert door.calls[-1][1] == ("sdf", [("catalogue", "geraniol", 1, 0.93)], "rose")
+
+
+def test_rows_may_say_where_they_stood(client: APIClient, door: Door) -> None:
+    rows = [
+        {"library": "catalogue", "id": "a", "rank": 3, "score": 0.5},
+        {"library": "catalogue", "id": "b", "score": 0},
+        {"library": "catalogue", "id": "c"},
+    ]
+    assert client.post(EXPORT, {"format": "csv", "rows": rows}, format="json").status_code == 200
+    assert door.calls[-1][1][1] == [
+        ("catalogue", "a", 3, 0.5),
+        ("catalogue", "b", None, 0.0),
+        ("catalogue", "c"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("number", "field"),
+    [
+        ({"rank": 0}, "rank"),
+        ({"rank": -1}, "rank"),
+        ({"rank": 1.5}, "rank"),
+        ({"rank": "first"}, "rank"),
+        ({"score": 1.01}, "score"),
+        ({"score": -0.1}, "score"),
+        ({"score": "inf"}, "score"),
+        ({"score": "nan"}, "score"),
+        ({"score": "=1+1"}, "score"),
+    ],
+)
+def test_numbers_no_search_can_have_given_are_refused(
+    client: APIClient, door: Door, number: dict[str, object], field: str
+) -> None:
+    body = {"format": "csv", "rows": [{"library": "catalogue", "id": "a", **number}]}
+    problem.check(client.post(EXPORT, body, format="json"), 400, field=f"rows.0.{field}")
+    assert door.calls == []
 
 
 def test_rows_win_over_the_search_that_found_them(client: APIClient, door: Door) -> None:

@@ -76,6 +76,7 @@ def test_changing_something_names_the_token(schema: dict[str, Any]) -> None:
 
 ANSWERS = [
     (answers.SearchAnswer, examples.SEARCH),
+    (answers.SearchAnswer, examples.SEARCH_FACETS),
     (answers.SuggestAnswer, examples.SUGGEST),
     (answers.MoleculeAnswer, examples.MOLECULE),
     (answers.NeighboursAnswer, examples.NEIGHBOURS),

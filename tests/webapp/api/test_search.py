@@ -9,6 +9,7 @@ from rest_framework.test import APIClient
 
 from tests.webapp.api import problem
 from tests.webapp.api.conftest import Door
+from webapp.api import examples
 from workers.errors import BadInput, Busy
 
 SEARCH = "/api/v1/search/"
@@ -25,10 +26,12 @@ def test_every_parameter_reaches_the_door(client: APIClient, door: Door) -> None
         "q": "CCO",
         "read_as": "smiles",
         "mode": "similar",
+        "same": "parent",
         "stereo": "ignore",
         "sort": "-weight",
         "k": 7,
         "offset": 14,
+        "facets": True,
         "library": ["catalogue"],
         "substructure": "[#8]",
         "similar_to": "CCC",
@@ -51,14 +54,25 @@ def test_every_parameter_reaches_the_door(client: APIClient, door: Door) -> None
         "text": "CCO",
         "read_as": "smiles",
         "mode": "similar",
+        "same": "parent",
         "stereo": "ignore",
         "sort": "-weight",
         "k": 7,
         "offset": 14,
+        "facets": True,
         "libraries": ("catalogue",),
     }
-    plain = ("q", "read_as", "mode", "stereo", "sort", "k", "offset", "library")
+    plain = ("q", "read_as", "mode", "same", "stereo", "sort", "k", "offset", "facets", "library")
     assert filters == {name: value for name, value in given.items() if name not in plain}
+
+
+def test_facets_come_only_when_asked_for(client: APIClient, door: Door) -> None:
+    client.get(SEARCH, {"q": "rose"})
+    assert "facets" not in door.last("search")
+    door.answers["search"]["facets"] = examples.FACETS
+    assert client.get(SEARCH, {"q": "rose", "facets": "true"}).json()["facets"] == examples.FACETS
+    assert client.post(SEARCH, {"q": "rose", "facets": True}, format="json").status_code == 200
+    assert door.last("search")["facets"] is True
 
 
 def test_get_and_post_ask_the_door_the_same(client: APIClient, door: Door) -> None:
@@ -106,6 +120,8 @@ def test_a_changed_pin_is_told(client: APIClient, door: Door) -> None:
         ({"q": "a", "offset": -1}, "offset", ["the least is 0"]),
         ({"q": "a", "offset": 1.5}, "offset", ["not a whole number"]),
         ({"q": "a", "read_as": "poem"}, "read_as", ["'poem' is not one of", "prose"]),
+        ({"q": "a", "same": "family"}, "same", ["'family' is not one of", "tautomer"]),
+        ({"q": "a", "facets": "some"}, "facets", ["true or false"]),
         ({"q": "a", "sort": "beauty"}, "sort", ["'beauty' is not one of", "-weight"]),
         ({"q": "a", "weight_min": "heavy"}, "weight_min", ["not a number"]),
         ({"q": "a", "weight_min": "nan"}, "weight_min", ["not a number"]),

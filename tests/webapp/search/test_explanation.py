@@ -7,7 +7,7 @@ import pytest
 from webapp.search import drawings, plan
 
 EXPLANATION = {
-    "words": [{"index": 0, "text": "of"}, {"index": 1, "text": "rose"}],
+    "words": [{"index": 0, "text": "of", "telling": False}, {"index": 1, "text": "rose", "telling": True}],
     "motifs": [{"index": 0, "label": "ring", "atoms": [0, 1]}, {"index": 1, "label": "OH", "atoms": [2]}],
     "plan": [[0.1, 0.3], [0.9, 0.7]],
     "links": [
@@ -51,6 +51,9 @@ def test_the_table_sums_to_a_hundred():
 
 def test_the_sentence_leaves_little_words_out():
     assert [link["word"] for link in plan.strongest(EXPLANATION)] == ["rose", "rose"]
+    assert plan.little(EXPLANATION) == pytest.approx(0.2)
+    silent = [{**word, "telling": False} for word in EXPLANATION["words"]]
+    assert plan.strongest({**EXPLANATION, "words": silent})[0]["word"] == "of"
 
 
 def test_style_attributes_become_presentation_attributes():

@@ -186,3 +186,61 @@ def test_drawings_need_no_inline_style_and_bad_ones_say_why(client, db, door):
     assert client.get(
         "/drawing.svg?s=CCO&width=9999999&height=x&atoms=0,99999999999999999999,q"
     ).status_code in {200, 422}
+
+
+def test_the_panel_shows_how_the_hits_are_spread(page, door):
+    text = page("/?q=rose")
+    assert door.calls[-1][1]["facets"] is True
+    assert "Bars show how the 12 found are spread." in text
+    drawn = re.findall(r'<svg class="spread".*?</svg>', text, re.DOTALL)
+    assert len(drawn) == 4
+    assert 'role="img" aria-label="Molecular weight of the 12 found: 89.1 to ' in drawn[0]
+    assert drawn[0].count('<rect class="tall"') == 2
+    assert re.findall(r"<title>[^<]*: (\d+)</title>", drawn[0]) == ["3", "9"]
+    assert 'placeholder="89.1"' in text
+
+
+def test_categories_are_counted_and_narrow_the_search(page):
+    text = page("/?q=rose&weight_max=300")
+    assert 'href="?q=rose&amp;category=terpenes&amp;weight_max=300"' in text
+    narrowed = page("/?q=rose&category=Terpenes")
+    assert 'aria-current="true"><span class="sr">Leave out the filter </span>terpenes' in narrowed
+    assert "terpenes" in page("/?q=rose")
+    assert 'aria-label="Categories of what was found"' not in page("/?q=no+such+thing")
+
+
+def test_an_answer_without_facets_is_a_page_too(page, door, monkeypatch):
+    monkeypatch.setattr(door, "_facets", lambda rows: {})
+    text = page("/?q=rose")
+    assert 'class="spread"' not in text
+    assert 'placeholder="min"' in text
+
+
+def test_what_counts_as_the_same_is_asked_for_structures_alone(page, door):
+    alanine = quote("C[C@H](N)C(=O)O")
+    text = page(f"/?q={alanine}&same=parent&mode=exact")
+    assert door.calls[-1][1]["same"] == "parent"
+    assert 'name="same" value="parent" form="search-form" data-filter checked' in text
+    assert "any salt, charge or solvate" in text
+    assert f'href="?q={quote("C[C@H](N)C(=O)O", safe="")}&amp;mode=exact"' in text
+    assert "same parent: another salt, charge or solvate" in text
+    assert "&#x27;same&#x27;, &#x27;parent&#x27;" in text
+    prose = page("/?q=rose+oil&same=parent")
+    assert "Counts as the same" not in prose
+    assert 'type="hidden" name="same" value="parent"' in prose
+    assert "not a choice for same" in page("/?q=x&same=cousin", status=422)
+
+
+def test_a_salt_shows_its_standard_form_and_the_steps(page):
+    text = page("/?q=nerves&k=20")
+    card = next(part for part in text.split("data-result") if ">acetylcholine</a>" in part)
+    assert ("Standardised for comparison" in card) is True
+    assert "<li>neutralised</li>" in card
+    assert text.count("Standardised for comparison") == 1
+
+
+def test_a_handful_of_hits_needs_no_bars(page):
+    text = page("/?q=rose&weight_max=140")
+    assert "<strong>1–2</strong> of 2" in text
+    assert 'class="spread"' not in text
+    assert 'placeholder="89.1"' in text

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from webapp.search.state import SearchState
 
 FULL = (
-    "q=rose&read_as=prose&mode=similar&stereo=ignore&sort=-weight&k=50&offset=100&substructure=c1ccccc1&similar_to=CCO"
+    "q=rose&read_as=prose&mode=similar&same=parent&stereo=ignore&sort=-weight&k=50&offset=100&substructure=c1ccccc1&similar_to=CCO"
     "&similarity=0.5&elements=C%2CO&without=Cl&weight_min=100&weight_max=300.5&library=catalogue%40abcd&library=mine&model=beef"
 )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 
 import pytest
 
@@ -21,6 +22,44 @@ def test_what_is_shown_is_what_is_exported(client, db, door):
     assert door.calls[-1][1]["query"] == "rose"
 
 
+def test_what_is_shown_keeps_its_ranks_and_scores(client, db, door):
+    text = client.get("/?q=rose&k=5&offset=5").content.decode()
+    form = text[text.index("data-export-form") :]
+    fields = {
+        name: re.findall(rf'name="{name}" value="([^"]*)"', form) for name in ("shown", "rank", "score")
+    }
+    assert fields["rank"] == ["6", "7", "8", "9", "10"]
+    export(client, scope="shown", **fields)
+    rows = door.calls[-1][1]["rows"]
+    assert [f"{library}:{identifier}" for library, identifier, *_ in rows] == fields["shown"]
+    assert [rank for *_, rank, _ in rows] == [6, 7, 8, 9, 10]
+    assert [score for *_, score in rows] == [float(text) for text in fields["score"]]
+
+
+@pytest.mark.parametrize(
+    ("rank", "score", "words"),
+    [
+        (["0", "1"], ["0.5", "0.4"], "no rank"),
+        (["-1", "1"], ["0.5", "0.4"], "no rank"),
+        (["٣", "1"], ["0.5", "0.4"], "no rank"),
+        (["9" * 30, "1"], ["0.5", "0.4"], "no rank"),
+        (["1", "2"], ["nan", "0.4"], "no score"),
+        (["1", "2"], ["inf", "0.4"], "no score"),
+        (["1", "2"], ["1.2", "0.4"], "no score"),
+        (["1", "2"], ["=1+1", "0.4"], "no score"),
+        (["1"], ["0.5", "0.4"], "do not belong together"),
+        ([], ["0.5", "0.4"], "do not belong together"),
+    ],
+)
+def test_numbers_that_no_page_has_shown_are_refused(client, db, door, rank, score, words):
+    response = export(
+        client, scope="shown", shown=["catalogue:F0003", "catalogue:F0001"], rank=rank, score=score
+    )
+    assert response.status_code == 422
+    assert words in response.content.decode()
+    assert door.calls == []
+
+
 def test_the_basket_is_exported_once_each_in_order(client, db, door):
     export(client, scope="basket", pick=["catalogue:F0005", "catalogue:F0002", "catalogue:F0005"])
     assert door.calls[-1][1]["rows"] == [("catalogue", "F0005"), ("catalogue", "F0002")]
@@ -28,8 +67,10 @@ def test_the_basket_is_exported_once_each_in_order(client, db, door):
 
 def test_all_found_runs_the_search_again(client, db, door):
     export(client, scope="all", search="?q=rose&weight_max=155", q="rose")
-    exported = [row for _, row in door.calls[-1][1]["rows"]]
+    exported = door.calls[-1][1]["rows"]
     assert len(exported) == 6
+    assert [rank for _, _, rank, _ in exported] == [1, 2, 3, 4, 5, 6]
+    assert exported[0][3] == 0.97
     assert door.calls[0][1]["filters"] == {"weight_max": 155.0}
 
 

@@ -46,6 +46,12 @@ class Molecule(serializers.Serializer):
     id = _text()
     name = _text()
     smiles = _text(help_text="As uploaded.")
+    standard_smiles = _text(
+        help_text="The parent: counter-ions and solvents removed, neutralised; canonical."
+    )
+    standardisation = _texts(
+        help_text="The steps from smiles to standard_smiles, in words; none if it is the same."
+    )
     inchikey = _text()
     formula = _text()
     weight = _number(help_text="Average molecular weight, g/mol.")
@@ -75,7 +81,8 @@ class Matched(serializers.Serializer):
     words = _texts(help_text="Words of the query found in this row.")
     linked = _texts(help_text="Words of the query that the model ties most strongly to this molecule.")
     how = _text(
-        allow_null=True, help_text="For names and structures, how it fits: exact, corrected, tautomer …"
+        allow_null=True,
+        help_text="For names and structures, how it fits: exact, corrected, same parent, tautomer …",
     )
     similarity = _number(allow_null=True, help_text="Tanimoto similarity to a structure query, 0 to 1.")
     parts = Parts(allow_null=True)
@@ -103,6 +110,34 @@ class LibraryUsed(serializers.Serializer):
     fingerprint = _text(help_text="Changes with the content; with the model's it pins an answer.")
 
 
+class NumberFacet(serializers.Serializer):
+    name = _text(help_text="A property, by its name as a filter.")
+    min = _number()
+    max = _number()
+    edges = serializers.ListField(child=serializers.FloatField(), help_text="Ends of the bars, ascending.")
+    counts = serializers.ListField(
+        child=serializers.IntegerField(),
+        help_text="Hits from edges[i] up to, not including, edges[i + 1]; the last bar has its end.",
+    )
+
+
+class LibraryFacet(serializers.Serializer):
+    id = _text()
+    name = _text()
+    count = _whole(help_text="Hits that it holds; one that several libraries hold counts in each.")
+
+
+class Facets(serializers.Serializer):
+    """How all hits of the search are spread, not only those of one page."""
+
+    total = _whole()
+    numbers = NumberFacet(many=True)
+    categories = serializers.DictField(
+        child=serializers.IntegerField(), help_text="Hits in each category, the largest first."
+    )
+    libraries = LibraryFacet(many=True)
+
+
 class SearchAnswer(serializers.Serializer):
     query = QueryRead()
     hits = Hit(many=True)
@@ -114,6 +149,7 @@ class SearchAnswer(serializers.Serializer):
     verdict = Verdict()
     libraries = LibraryUsed(many=True)
     model = _text(help_text="sha256 of the model's weights.")
+    facets = Facets(required=False, help_text="Only with facets=true.")
     took_ms = _number()
     notes = _texts()
 
@@ -139,8 +175,6 @@ class Motif(serializers.Serializer):
 
 
 class MoleculeFull(Molecule):
-    standard_smiles = _text(help_text="The standardised form beside the uploaded one.")
-    standardisation = _texts(help_text="The steps taken, in words.")
     inchi = _text()
     descriptions = _texts()
     source = _text()
@@ -173,12 +207,14 @@ class Word(serializers.Serializer):
     text = _text()
     start = _whole(help_text="First character in the query.")
     end = _whole(help_text="One past the last character.")
+    telling = serializers.BooleanField(help_text="False for little words, as a, of, that.")
 
 
 class Link(serializers.Serializer):
     word = _whole()
     motif = _whole()
-    mass = _number()
+    mass = _number(help_text="Share of all mass: an entry of the plan.")
+    pull = _number(help_text="The mass times the cosine of word and motif.")
 
 
 class Score(serializers.Serializer):
@@ -197,7 +233,7 @@ class ExplanationAnswer(serializers.Serializer):
         child=serializers.ListField(child=serializers.FloatField()),
         help_text="Transport plan, words × motifs; a row sums to the share of its word.",
     )
-    links = Link(many=True, help_text="Entries of the plan, strongest first.")
+    links = Link(many=True, help_text="Entries of the plan: by pull, those of telling words first.")
     atom_scores = serializers.ListField(
         child=serializers.ListField(child=serializers.FloatField()), help_text="Words × atoms, 0 to 1."
     )

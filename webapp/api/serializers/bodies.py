@@ -6,13 +6,21 @@ from typing import Any
 
 from rest_framework import serializers
 
-from webapp.api.serializers.fields import MAX_ID, MAX_NAME, Choice, StrictSerializer, several, text, whole
+from webapp.api.serializers.fields import (
+    MAX_ID,
+    MAX_NAME,
+    Choice,
+    Number,
+    StrictSerializer,
+    several,
+    text,
+    whole,
+)
 from webapp.api.serializers.parameters import DepictOptions, SearchParameters, library_list
+from webapp.search.vocabulary import EXPORT_FORMATS, MAX_EXPORT_HITS, MAX_LOOKUP, MAX_OFFSET, names
 
-MAX_LOOKUP = 1_000
 MAX_EXPORT = 5_000
-MAX_EXPORT_HITS = 1_000
-EXPORT_FORMATS = ("csv", "sdf", "smi")
+FORMATS = names(EXPORT_FORMATS)
 
 
 class DepictBody(DepictOptions):
@@ -37,22 +45,27 @@ class LookupBody(StrictSerializer):
 
 
 class RowName(StrictSerializer):
-    """One molecule of one library."""
+    """One molecule of one library; for a hit of a search also where it stood."""
 
     library = text(MAX_ID, required=True)
     id = text(MAX_ID, required=True)
+    rank = whole(
+        1, MAX_OFFSET + MAX_EXPORT_HITS, required=False, help_text="Its rank as a hit, for the file."
+    )
+    score = Number(min_value=0, max_value=1, required=False, help_text="Its score as a hit, for the file.")
 
 
 class ExportSearch(SearchParameters):
     """The search whose hits are exported: more of them than a page shows, if wanted."""
 
     k = whole(1, MAX_EXPORT_HITS, default=20, help_text="How many hits to export.")
+    facets = None  # a file has no room for them
 
 
 class ExportBody(StrictSerializer):
     """Named rows, or the hits of a search."""
 
-    format = Choice(EXPORT_FORMATS, required=True)
+    format = Choice(FORMATS, required=True)
     rows = several(
         RowName(), MAX_EXPORT, required=False, min_length=1, help_text="Exactly these, in this order."
     )
@@ -104,7 +117,7 @@ class ExportParameters(ExportSearch):
     q = text(
         required=False, help_text="Without row: exports the hits of this search, with all its parameters."
     )
-    format = Choice(EXPORT_FORMATS, required=True)
+    format = Choice(FORMATS, required=True)
     row = several(text(2 * MAX_ID), MAX_EXPORT, required=False, help_text="library:id; repeat for several.")
 
     def validate_row(self, value: list[str]) -> list[tuple[str, str]]:

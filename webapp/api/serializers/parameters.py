@@ -8,49 +8,14 @@ from typing import Any
 from rest_framework import serializers
 
 from webapp.api.serializers.fields import MAX_ID, Choice, Number, StrictSerializer, several, text, whole
+from webapp.search import vocabulary
 from webapp.search.quantities import QUANTITIES
-
-READINGS = (
-    "auto",
-    "prose",
-    "name",
-    "formula",
-    "smiles",
-    "inchi",
-    "inchikey",
-    "molfile",
-    "smarts",
-    "cas",
-    "id",
-)
-MODES = ("auto", "exact", "similar", "contains")
-STEREO = ("respect", "ignore")
-THEMES = ("light", "dark")
-MAX_K = 200
-MAX_OFFSET = 10_000
-MAX_LIBRARIES = 50
-
-EXTRA_RANGES = {"heavy_atoms": "Atoms other than hydrogen", "rotatable": "Rotatable bonds"}
-RANGES = (*(quantity.name for quantity in QUANTITIES), *EXTRA_RANGES)
-BOUNDS = tuple(f"{name}_{end}" for name in RANGES for end in ("min", "max"))
-SORTS = ("score", "name", "-name", *RANGES, *(f"-{name}" for name in RANGES))
-CONDITIONS = (
-    "substructure",
-    "similar_to",
-    "similarity",
-    "elements",
-    "without",
-    "only",
-    "mass",
-    "mass_tolerance",
-)
-PLAIN = ("k", "offset", "sort", "read_as", "mode", "stereo")
-FILTERS = frozenset((*CONDITIONS, "category", *BOUNDS))
+from webapp.search.vocabulary import DEFAULTS
 
 
 def library_list(**options: Any) -> serializers.ListField:
     """Library ids; none means every library the caller may read."""
-    return several(text(MAX_ID), MAX_LIBRARIES, required=False, **options)
+    return several(text(MAX_ID), vocabulary.MAX_LIBRARIES, required=False, **options)
 
 
 class NoParameters(StrictSerializer):
@@ -64,40 +29,35 @@ class FilterParameters(StrictSerializer):
         help_text="Library id; repeat for several. Without it, every library you may read. "
         "As id@fingerprint it is pinned: the answer's notes say when the library has changed since."
     )
-    substructure = text(5_000, required=False, help_text="SMARTS (or SMILES) that every hit contains.")
-    similar_to = text(20_000, required=False, help_text="SMILES; keeps hits at least min_similarity alike.")
-    similarity = Number(
-        min_value=0, max_value=1, required=False, help_text="Least Tanimoto similarity to similar_to, 0 to 1."
-    )
-    elements = text(200, required=False, help_text="Elements every hit contains, as C,N,Cl.")
-    without = text(200, required=False, help_text="Elements no hit contains, as F,Br.")
-    only = text(200, required=False, help_text="Every hit is made of nothing but these elements, as C,H,O.")
-    mass = Number(required=False, help_text="Exact mass (Da), as a mass spectrometer reads it off.")
-    mass_tolerance = text(
-        20, required=False, help_text="How far off mass may be: 5ppm (the default) or 0.01Da."
-    )
-    category = text(
-        200, required=False, help_text="Category of the catalogue, as terpenes; several with commas."
-    )
 
     def get_fields(self) -> dict[str, serializers.Field]:
-        """The declared fields and, for every range, its two bounds."""
+        """The declared fields, every condition and, for every quantity, its two bounds."""
         fields = super().get_fields()
+        for condition in vocabulary.CONDITIONS:
+            fields[condition.name] = (
+                text(condition.longest, required=False, help_text=condition.meaning)
+                if condition.longest
+                else Number(
+                    min_value=condition.least,
+                    max_value=condition.most,
+                    required=False,
+                    help_text=condition.meaning,
+                )
+            )
         for quantity in QUANTITIES:
             unit = f" ({quantity.unit})" if quantity.unit else ""
             fields[quantity.low] = Number(required=False, help_text=f"{quantity.label}{unit}, at least.")
             fields[quantity.high] = Number(required=False, help_text=f"{quantity.label}{unit}, at most.")
-        for name, label in EXTRA_RANGES.items():
-            fields[f"{name}_min"] = Number(required=False, help_text=f"{label}, at least.")
-            fields[f"{name}_max"] = Number(required=False, help_text=f"{label}, at most.")
         return fields
 
     def validate(self, values: dict[str, Any]) -> dict[str, Any]:
         """Refuse bounds that cross, and a tolerance without what it is a tolerance of."""
-        self.check_order(values, *RANGES)
-        for name, needed in (("similarity", "similar_to"), ("mass_tolerance", "mass")):
-            if name in values and needed not in values:
-                raise serializers.ValidationError({name: f"This needs {needed} beside it. Give both."})
+        self.check_order(values, *vocabulary.RANGES)
+        for condition in vocabulary.CONDITIONS:
+            if condition.needs and condition.name in values and condition.needs not in values:
+                raise serializers.ValidationError(
+                    {condition.name: f"This needs {condition.needs} beside it. Give both."}
+                )
         return values
 
 
@@ -109,17 +69,40 @@ class SearchParameters(FilterParameters):
         help_text="A sentence, name, formula, SMILES, InChI, InChIKey, CAS number, SMARTS, molfile or id.",
     )
     read_as = Choice(
-        READINGS, default="auto", help_text="How to read q; auto decides and says what it took it for."
+        vocabulary.READINGS,
+        default=DEFAULTS["read_as"],
+        help_text="How to read q; auto decides and says what it took it for.",
     )
     mode = Choice(
-        MODES, default="auto", help_text="For structures: the same, similar ones, or those that contain it."
+        vocabulary.names(vocabulary.MODES),
+        default=DEFAULTS["mode"],
+        help_text="For structures: the same, similar ones, or those that contain it.",
     )
-    stereo = Choice(STEREO, default="respect", help_text="Whether stereochemistry must agree.")
-    sort = Choice(SORTS, default="score", help_text="Order of the hits; '-' is from the greatest down.")
-    k = whole(1, MAX_K, default=20, help_text="How many hits to send.")
-    offset = whole(0, MAX_OFFSET, default=0, help_text="How many hits to skip.")
+    same = Choice(
+        vocabulary.names(vocabulary.SAME),
+        default=DEFAULTS["same"],
+        help_text="For structures, what counts as the same: the compound; its parent, so any salt, charge or "
+        "solvate; or any tautomer of the parent. With mode=exact nothing else is a hit.",
+    )
+    stereo = Choice(
+        vocabulary.names(vocabulary.STEREO),
+        default=DEFAULTS["stereo"],
+        help_text="Whether stereochemistry must agree.",
+    )
+    sort = Choice(
+        vocabulary.SORTS,
+        default=DEFAULTS["sort"],
+        help_text="Order of the hits; '-' is from the greatest down.",
+    )
+    k = whole(1, vocabulary.MAX_K, default=DEFAULTS["k"], help_text="How many hits to send.")
+    offset = whole(0, vocabulary.MAX_OFFSET, default=DEFAULTS["offset"], help_text="How many hits to skip.")
+    facets = serializers.BooleanField(
+        default=False,
+        help_text="Whether to say how the properties, categories and libraries of all hits are spread.",
+        error_messages={"invalid": "Not yes or no. Write true or false."},
+    )
     model = text(
-        80,
+        vocabulary.MAX_MODEL,
         required=False,
         help_text="Model hash (or its start) of an earlier answer: notes say if it changed.",
     )
@@ -127,7 +110,8 @@ class SearchParameters(FilterParameters):
     def get_fields(self) -> dict[str, serializers.Field]:
         """All fields, the search's own before the filters, as the documentation shows them."""
         fields = super().get_fields()
-        return {name: fields.pop(name) for name in ("q", *PLAIN)} | fields
+        first = [name for name in ("q", *DEFAULTS, "facets") if name in fields]
+        return {name: fields.pop(name) for name in first} | fields
 
     def validate_q(self, value: str) -> str:
         """Refuse a text of nothing but space."""
@@ -138,7 +122,7 @@ class SearchParameters(FilterParameters):
 
 def filters(values: Mapping[str, Any]) -> dict[str, Any]:
     """Those of the validated values that are filters of the inference door."""
-    return {name: value for name, value in values.items() if name in FILTERS}
+    return {name: value for name, value in values.items() if name in vocabulary.FILTERS}
 
 
 class SuggestParameters(StrictSerializer):
@@ -160,7 +144,7 @@ class DepictOptions(StrictSerializer):
     format = Choice(("svg", "png"), default="svg")
     width = whole(40, 2_000, default=260, help_text="Pixels.")
     height = whole(40, 2_000, default=200, help_text="Pixels.")
-    theme = Choice(THEMES, default="light", help_text="Colours for a light or a dark page.")
+    theme = Choice(vocabulary.THEMES, default="light", help_text="Colours for a light or a dark page.")
     stereo = Choice(("show", "hide"), default="show", help_text="Whether to draw stereo labels.")
 
     def validate(self, values: dict[str, Any]) -> dict[str, Any]:

@@ -30,7 +30,10 @@ class ExportView(ApiView):
         operation_id="export",
         tags=["export"],
         summary="Download rows or the hits of a search as CSV, SDF or SMILES",
-        description="Repeat row=library:id for chosen rows, or the parameters of a search for what it shows.",
+        description=(
+            "Repeat row=library:id for chosen rows, or the parameters of a search for what it shows. "
+            "Hits of a search are written with their rank and score."
+        ),
         parameters=[ExportParameters],
         responses=FILES,
     )
@@ -51,19 +54,26 @@ class ExportView(ApiView):
     def post(self, request: Request) -> HttpResponse:
         """Export what the body names."""
         values = self.read_body(ExportBody)
-        rows = [(row["library"], row["id"]) for row in values.get("rows", ())]
+        rows = [_row(row) for row in values.get("rows", ())]
         return _file(request, values["format"], rows, values.get("search"))
 
 
+def _row(given: dict[str, Any]) -> inference.ExportRow:
+    """A row of a body as the door takes it."""
+    if "rank" in given or "score" in given:
+        return (given["library"], given["id"], given.get("rank"), given.get("score"))
+    return (given["library"], given["id"])
+
+
 def _file(
-    request: Request, kind: str, rows: list[tuple[str, str]], search: dict[str, Any] | None
+    request: Request, kind: str, rows: list[inference.ExportRow], search: dict[str, Any] | None
 ) -> HttpResponse:
     """The file as a download; without rows, those that the search shows."""
     if rows:
-        readable(request, [library for library, _ in rows])
+        readable(request, [row[0] for row in rows])
     elif search is not None:
         hits = find(request, search)["hits"]
-        rows = [(hit["library"], hit["molecule"]["id"]) for hit in hits]
+        rows = [(hit["library"], hit["molecule"]["id"], hit["rank"], hit["score"]) for hit in hits]
     name, content_type, content = inference.export(kind, rows, search["q"] if search else "")
     headers = {"Content-Disposition": f'attachment; filename="{name}"', "X-Content-Type-Options": "nosniff"}
     return HttpResponse(content, content_type=content_type, headers=headers)

@@ -12,8 +12,9 @@ from rest_framework.response import Response
 from webapp.api import examples
 from webapp.api.access import readable
 from webapp.api.serializers import answers
-from webapp.api.serializers.parameters import PLAIN, SearchParameters, SuggestParameters, filters
+from webapp.api.serializers.parameters import SearchParameters, SuggestParameters, filters
 from webapp.api.views.base import ApiView
+from webapp.search.vocabulary import DEFAULTS
 from workers import inference
 
 
@@ -23,7 +24,9 @@ def find(request: Request, values: dict[str, Any]) -> dict[str, Any]:
     Where the parameters pin a model or library version, ``notes`` says which of them has changed since.
     """
     pins = dict(name.partition("@")[::2] for name in values.get("library", ()))
-    plain = {name: values[name] for name in PLAIN}
+    plain = {name: values[name] for name in DEFAULTS}
+    if values.get("facets"):
+        plain["facets"] = True
     chosen = readable(request, tuple(pins))
     answer = inference.search(text=values["q"], libraries=chosen, filters=filters(values), **plain)
     changed = _changed(answer, values.get("model", ""), pins)
@@ -43,7 +46,7 @@ class SearchView(ApiView):
         ),
         parameters=[SearchParameters],
         responses=answers.SearchAnswer,
-        examples=[examples.SEARCH],
+        examples=[examples.SEARCH, examples.SEARCH_FACETS],
     )
     def get(self, request: Request) -> Response:
         """Search with everything in the address."""

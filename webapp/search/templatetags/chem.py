@@ -28,8 +28,8 @@ HOW = {
     "begins": "begins like it",
     "stereo": "other stereo prefix",
     "stereo differs": "stereo differs",
-    "same parent": "same parent, other salt or charge",
-    "tautomer": "a tautomer",
+    "same parent": "same parent: another salt, charge or solvate",
+    "tautomer": "tautomer or another protonation state",
     "similar": "similar",
     "contains": "contains it",
 }

@@ -9,6 +9,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from webapp.search import baskets, exporting
 from webapp.search.problems import friendly
+from webapp.search.vocabulary import EXPORT_FORMATS
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -16,7 +17,8 @@ from webapp.search.problems import friendly
 def basket(request: HttpRequest) -> HttpResponse:
     """The molecules named by ``pick`` fields; the browser that keeps a basket sends them by POST."""
     sent = request.POST or request.GET
-    shown = baskets.contents(sent.getlist("pick"), request.user) | {"q": sent.get("q", "")}
+    shown = baskets.contents(sent.getlist("pick"), request.user)
+    shown |= {"q": sent.get("q", ""), "formats": EXPORT_FORMATS}
     return render(request, "search/_basket.html" if request.htmx else "search/basket.html", shown)
 
 

@@ -1,0 +1,466 @@
+"""What the addresses of the transport laboratory read and answer; the laboratory itself checks what the values mean."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiExample, extend_schema_field
+from rest_framework import serializers
+
+from webapp.api.serializers.fields import Choice, StrictSerializer, text, whole
+
+FILES = ("links.csv", "plan.npy", "plan.npz", "problem.npz")
+MAX_FILE_TEXT = 3_900_000  # base64; the whole body has at most 4,000,000 bytes
+
+
+class Values(serializers.DictField):
+    """Names and plain values: numbers, words, true or false."""
+
+    def to_internal_value(self, data: Any) -> dict[str, Any]:
+        """The values. Raises ValidationError naming one that is a list or an object."""
+        values = super().to_internal_value(data)
+        for name, value in values.items():
+            if not isinstance(value, str | int | float) or len(str(value)) > 60:
+                raise serializers.ValidationError({name[:40]: "Not a plain value. Give a number or a word."})
+        return values
+
+
+@extend_schema_field({"type": "array", "items": {"type": "array", "items": {"type": "number"}}})
+class Rows(serializers.Field):
+    """A table of numbers; its shape and its entries are checked all at once by the laboratory."""
+
+    def to_internal_value(self, data: Any) -> list[Any]:
+        """The list. Raises ValidationError for anything else, and for rows that are no lists."""
+        if not isinstance(data, list) or not all(isinstance(row, list) for row in data):
+            raise serializers.ValidationError("Not a table. Give a list of points, as [[0, 0], [1, 0.5]].")
+        for number, row in enumerate(data, 1):
+            if not all(type(value) in {int, float} for value in row):
+                raise serializers.ValidationError(f"Point {number} has a coordinate that is no number.")
+        return data
+
+    def to_representation(self, value: Any) -> Any:
+        """As it is."""
+        return value
+
+
+@extend_schema_field({"type": "array", "items": {"type": "number"}})
+class Weights(serializers.Field):
+    """A list of numbers."""
+
+    def to_internal_value(self, data: Any) -> list[Any]:
+        """The list. Raises ValidationError for anything else."""
+        if not isinstance(data, list) or not all(type(value) in {int, float} for value in data):
+            raise serializers.ValidationError("Not a list of numbers. Give one weight for each point.")
+        return data
+
+    def to_representation(self, value: Any) -> Any:
+        """As it is."""
+        return value
+
+
+class FileBody(StrictSerializer):
+    """A file inside a JSON body."""
+
+    name = text(200, help_text="Its name; the ending .csv, .npy or .npz says how it is read.")
+    content = text(MAX_FILE_TEXT, help_text="Its bytes in base64. Nothing in it is ever unpickled.")
+
+
+class CloudBody(StrictSerializer):
+    """A weighted point cloud: one of ``sample``, ``points`` and ``file``."""
+
+    sample = text(40, required=False, help_text="A sampled cloud by name; GET transport/solvers/ lists them.")
+    n = whole(1, 100_000, required=False, help_text="With sample: how many points (60).")
+    seed = whole(
+        0,
+        2**31 - 1,
+        required=False,
+        help_text="With sample: the seed; the same seed gives the same points (0).",
+    )
+    shift = Weights(required=False, help_text="With sample: [dx, dy] added to every point.")
+    points = Rows(required=False, help_text="Coordinates, one list a point, up to 32 each.")
+    weights = Weights(
+        required=False, help_text="With points: masses, zero or more; without it all count alike."
+    )
+    file = FileBody(required=False)
+
+
+class SolverBody(StrictSerializer):
+    """A solver and its parameters."""
+
+    solver = text(40, help_text="Name of the solver.")
+    parameters = Values(required=False, help_text="Its parameters by name; the rest keep their defaults.")
+
+
+class ProblemBody(StrictSerializer):
+    """Two clouds, a cost, a solver."""
+
+    source = CloudBody(help_text="Where mass is.")
+    target = CloudBody(help_text="Where it has to go.")
+    cost = text(40, default="squared_euclidean", help_text="Ground cost by name.")
+    cost_parameters = Values(required=False, help_text="Parameters of the cost by name.")
+    solver = text(40, default="sinkhorn", help_text="Solver by name.")
+    parameters = Values(required=False, help_text="Parameters of the solver by name.")
+    against = SolverBody(required=False, help_text="A second solver, to be compared on the same problem.")
+
+
+class PlanBody(ProblemBody):
+    check = serializers.BooleanField(
+        default=False,
+        help_text="Whether to solve with another library (POT or SciPy) too and compare.",
+        error_messages={"invalid": "Not yes or no. Write true or false."},
+    )
+    links = whole(0, 50_000, default=400, help_text="How many of the strongest links to list.")
+    matrix = whole(1, 256, default=48, help_text="Cells a side of the picture of the plan.")
+
+
+class PlanFileBody(ProblemBody):
+    format = Choice(
+        FILES, required=True, help_text="links.csv, plan.npy, plan.npz (with potentials) or problem.npz."
+    )
+
+
+class CloudAnswer(serializers.Serializer):
+    recipe = serializers.DictField(help_text="Where the points come from; a sampled cloud with its seed.")
+    n = serializers.IntegerField()
+    dimension = serializers.IntegerField()
+    mass = serializers.FloatField(help_text="Sum of the weights as given.")
+    weighted = serializers.BooleanField(help_text="False where all points count alike.")
+    points = Rows(help_text="The first two coordinates.")
+    weights = Weights(help_text="Shares of the mass.")
+
+
+class CostAnswer(serializers.Serializer):
+    name = serializers.CharField()
+    label = serializers.CharField()
+    formula = serializers.CharField()
+    parameters = serializers.DictField()
+    rows = serializers.IntegerField()
+    columns = serializers.IntegerField()
+    least = serializers.FloatField(allow_null=True)
+    mean = serializers.FloatField(allow_null=True)
+    greatest = serializers.FloatField(allow_null=True)
+    deviation = serializers.FloatField(allow_null=True)
+
+
+class ProblemAnswer(serializers.Serializer):
+    """The problem as it was understood."""
+
+    source = CloudAnswer()
+    target = CloudAnswer()
+    cost = CostAnswer()
+    mass = Weights(help_text="Sums of both marginals as the solver got them.")
+    scaled = serializers.BooleanField()
+    note = serializers.CharField(help_text="What was scaled, in words; empty if nothing was.")
+
+
+class SolverAnswer(serializers.Serializer):
+    name = serializers.CharField()
+    label = serializers.CharField()
+    objective = serializers.CharField()
+    parameters = serializers.DictField()
+    regulariser = serializers.CharField(help_text="What was added to the cost, in absolute terms.")
+
+
+class StatusAnswer(serializers.Serializer):
+    name = serializers.CharField(help_text="converged, iteration limit, stalled or not finite.")
+    converged = serializers.BooleanField()
+    sentence = serializers.CharField()
+    remedy = serializers.CharField()
+
+
+class QuantityAnswer(serializers.Serializer):
+    label = serializers.CharField()
+    unit = serializers.CharField()
+    formula = serializers.CharField()
+
+
+class LinksAnswer(serializers.Serializer):
+    """shown + left_out = of."""
+
+    links = Rows(help_text="[row, column, mass], strongest first.")
+    shown = serializers.IntegerField()
+    of = serializers.IntegerField(help_text="Entries of the plan above 1e-9 of the mass.")
+    left_out = serializers.IntegerField()
+    share = serializers.FloatField(help_text="Share of the mass in the links shown.")
+
+
+class MatrixAnswer(serializers.Serializer):
+    cells = Rows(help_text="Masses of blocks of the plan.")
+    rows = serializers.IntegerField()
+    columns = serializers.IntegerField()
+    of_rows = serializers.IntegerField()
+    of_columns = serializers.IntegerField()
+    order = serializers.CharField(help_text="What rows and columns are ordered by.")
+    largest = serializers.FloatField()
+
+
+class CrosscheckAnswer(serializers.Serializer):
+    library = serializers.CharField()
+    call = serializers.CharField()
+    cost = serializers.FloatField(allow_null=True)
+    difference = serializers.FloatField(allow_null=True)
+    tolerance = serializers.FloatField()
+    agrees = serializers.BooleanField(allow_null=True, help_text="null: the other library did not converge.")
+    note = serializers.CharField()
+
+
+class OneAnswer(serializers.Serializer):
+    """One solver's answer."""
+
+    solver = SolverAnswer()
+    status = StatusAnswer()
+    numbers = serializers.DictField(
+        child=serializers.FloatField(allow_null=True), help_text="By name; quantities says what each is."
+    )
+    quantities = serializers.DictField(child=QuantityAnswer())
+    device = serializers.CharField()
+    dtype = serializers.CharField()
+    plan = LinksAnswer()
+    matrix = MatrixAnswer()
+    code = serializers.DictField(
+        child=serializers.CharField(), help_text="The same problem in POT and, where it can, ott-jax."
+    )
+    check = CrosscheckAnswer(allow_null=True)
+
+
+class DifferenceAnswer(serializers.Serializer):
+    moved = serializers.FloatField(help_text="Share of the mass that lies elsewhere: |P - Q| / (|P| + |Q|).")
+    largest = serializers.FloatField(help_text="The largest difference of an entry.")
+    cost = serializers.FloatField(help_text="Cost of the second minus cost of the first.")
+    excess_over_exact = Weights(
+        help_text="Cost of either above the exact one, where one of the two is exact."
+    )
+
+
+class PlanAnswer(OneAnswer):
+    problem = ProblemAnswer()
+    estimate = serializers.CharField()
+    against = OneAnswer(required=False, help_text="Only with against.")
+    difference = DifferenceAnswer(required=False, help_text="Only with against.")
+
+
+class EstimateAnswer(serializers.Serializer):
+    source_points = serializers.IntegerField()
+    target_points = serializers.IntegerField()
+    dimension = serializers.IntegerField()
+    entries = serializers.IntegerField(help_text="Of the cost matrix.")
+    memory_bytes = serializers.IntegerField()
+    seconds = serializers.FloatField(help_text="As expected; good to a factor of about three.")
+    seconds_at_most = serializers.FloatField(help_text="With every iteration used.")
+    sentence = serializers.CharField()
+
+
+class ParameterAnswer(serializers.Serializer):
+    name = serializers.CharField()
+    label = serializers.CharField()
+    kind = serializers.CharField(help_text="number, whole, choice or yes.")
+    default = serializers.JSONField()
+    words = serializers.CharField()
+    least = serializers.FloatField(allow_null=True)
+    most = serializers.FloatField(allow_null=True)
+    choices = serializers.ListField(child=serializers.CharField())
+    strength = serializers.BooleanField(
+        help_text="A share of the statistic of the costs that `relative` names."
+    )
+    endless = serializers.BooleanField(help_text='May also be "inf".')
+
+
+class NamedAnswer(serializers.Serializer):
+    name = serializers.CharField()
+    label = serializers.CharField()
+    words = serializers.CharField()
+
+
+class SolverKind(NamedAnswer):
+    objective = serializers.CharField()
+    balanced = serializers.BooleanField(
+        help_text="Whether all mass is carried; both weights are then scaled to 1."
+    )
+    parameters = ParameterAnswer(many=True)
+
+
+class CostKind(NamedAnswer):
+    formula = serializers.CharField()
+    parameters = ParameterAnswer(many=True)
+
+
+class LabLimits(serializers.Serializer):
+    points = serializers.IntegerField(help_text="Of one cloud.")
+    entries = serializers.IntegerField(help_text="Of the cost matrix.")
+    dimension = serializers.IntegerField()
+    file_bytes = serializers.IntegerField()
+    seconds = serializers.FloatField(allow_null=True, help_text="Estimated, with every iteration used.")
+    links = serializers.IntegerField()
+    matrix = serializers.IntegerField()
+
+
+class SolversAnswer(serializers.Serializer):
+    solvers = SolverKind(many=True)
+    costs = CostKind(many=True)
+    samples = NamedAnswer(many=True)
+    limits = LabLimits()
+
+
+BINARY = {
+    (200, "text/csv"): OpenApiTypes.STR,
+    (200, "application/octet-stream"): OpenApiTypes.BINARY,
+}
+_PROBLEM = {
+    "source": {"points": [[0.0, 0.0], [1.0, 0.0]]},
+    "target": {"points": [[0.0, 1.0], [1.0, 1.0]]},
+    "solver": "exact",
+}
+
+
+def _answer(name: str, value: object) -> OpenApiExample:
+    return OpenApiExample(name, value=value, response_only=True, status_codes=["200"])
+
+
+def _body(name: str, value: object) -> OpenApiExample:
+    return OpenApiExample(name, value=value, request_only=True)
+
+
+PROBLEM_BODY = _body("Two points to two points", _PROBLEM)
+SAMPLED_BODY = _body(
+    "Sampled clouds, two solvers",
+    {
+        "source": {"sample": "moons", "n": 60, "seed": 1},
+        "target": {"sample": "ring", "n": 80, "seed": 2, "shift": [0.5, 0.0]},
+        "cost": "squared_euclidean",
+        "solver": "sinkhorn",
+        "parameters": {"epsilon": 0.05, "relative": "mean"},
+        "against": {"solver": "exact"},
+    },
+)
+FILE_BODY = _body("The problem as a file", {**_PROBLEM, "format": "problem.npz"})
+
+
+def _cloud(points: list[list[float]]) -> dict[str, Any]:
+    return {
+        "recipe": {"given": "points"},
+        "n": 2,
+        "dimension": 2,
+        "mass": 1.0,
+        "weighted": False,
+        "points": points,
+        "weights": [0.5, 0.5],
+    }
+
+
+PLAN = _answer(
+    "Two points to two points",
+    {
+        "problem": {
+            "source": _cloud([[0.0, 0.0], [1.0, 0.0]]),
+            "target": _cloud([[0.0, 1.0], [1.0, 1.0]]),
+            "cost": {
+                "name": "squared_euclidean",
+                "label": "squared Euclidean",
+                "formula": "|x − y|²",
+                "parameters": {},
+                "rows": 2,
+                "columns": 2,
+                "least": 1.0,
+                "mean": 1.5,
+                "greatest": 2.0,
+                "deviation": 0.5,
+            },
+            "mass": [1.0, 1.0],
+            "scaled": False,
+            "note": "",
+        },
+        "solver": {
+            "name": "exact",
+            "label": "Exact (network simplex)",
+            "objective": "min ⟨P, C⟩",
+            "parameters": {},
+            "regulariser": "none",
+        },
+        "status": {
+            "name": "converged",
+            "converged": True,
+            "sentence": "Both marginals are met: the larger marginal error is 0, the tolerance 1e-09 of the mass.",
+            "remedy": "",
+        },
+        "numbers": {"cost": 1.0, "primal": 1.0, "dual": 1.0, "gap": 0.0},
+        "quantities": {
+            "cost": {"label": "transport cost", "unit": "cost", "formula": "⟨P, C⟩ = Σᵢⱼ Pᵢⱼ Cᵢⱼ"}
+        },
+        "device": "cpu",
+        "dtype": "float64",
+        "plan": {"links": [[0, 0, 0.5], [1, 1, 0.5]], "shown": 2, "of": 2, "left_out": 0, "share": 1.0},
+        "matrix": {
+            "cells": [[0.5, 0.0], [0.0, 0.5]],
+            "rows": 2,
+            "columns": 2,
+            "of_rows": 2,
+            "of_columns": 2,
+            "order": "first coordinate",
+            "largest": 0.5,
+        },
+        "code": {"pot": "plan = ot.emd(a, b, C)"},
+        "check": None,
+        "estimate": "needs about 192 bytes and less than 0.01 s",
+    },
+)
+ESTIMATE = _answer(
+    "A small one",
+    {
+        "source_points": 400,
+        "target_points": 400,
+        "dimension": 2,
+        "entries": 160_000,
+        "memory_bytes": 7_680_000,
+        "seconds": 0.04,
+        "seconds_at_most": 1.0,
+        "sentence": "needs about 7.7 MB and 0.04 s",
+    },
+)
+SOLVERS = _answer(
+    "One of each kind",
+    {
+        "solvers": [
+            {
+                "name": "sinkhorn",
+                "label": "Sinkhorn (entropic)",
+                "words": "A blurred plan that is smooth in the points.",
+                "objective": "min ⟨P, C⟩ + ε KL(P | a bᵀ)",
+                "balanced": True,
+                "parameters": [
+                    {
+                        "name": "epsilon",
+                        "label": "ε",
+                        "kind": "number",
+                        "default": 0.05,
+                        "words": "How much the entropy counts.",
+                        "least": 1e-6,
+                        "most": 1e6,
+                        "choices": [],
+                        "strength": True,
+                        "endless": False,
+                    }
+                ],
+            }
+        ],
+        "costs": [
+            {
+                "name": "euclidean",
+                "label": "Euclidean",
+                "words": "The length of the way.",
+                "formula": "|x − y|",
+                "parameters": [],
+            }
+        ],
+        "samples": [{"name": "ring", "label": "a ring", "words": "a circle of radius 1, a little rough"}],
+        "limits": {
+            "points": 4_000,
+            "entries": 1_000_000,
+            "dimension": 32,
+            "file_bytes": 4_000_000,
+            "seconds": 15.0,
+            "links": 50_000,
+            "matrix": 256,
+        },
+    },
+)

@@ -1,0 +1,86 @@
+"""The transport laboratory: plans between point clouds, what they will need, what can be asked."""
+
+from __future__ import annotations
+
+from django.http import HttpResponse
+from drf_spectacular.utils import extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from webapp.api.serializers import transport as shapes
+from webapp.api.serializers.parameters import NoParameters
+from webapp.api.views.base import ApiView
+from workers import inference
+
+
+class TransportPlanView(ApiView):
+    reads_only = True
+
+    @extend_schema(
+        operation_id="transport_plan",
+        tags=["transport"],
+        summary="The optimal-transport plan between two weighted point clouds",
+        description=(
+            "The answer repeats the problem as understood and says how the solver ended. What is beyond the limits "
+            "of transport/solvers/ is refused before anything is computed. Strengths such as epsilon are shares of "
+            "the statistic of the costs that `relative` names, and stand in the answer in absolute terms too."
+        ),
+        request=shapes.PlanBody,
+        responses=shapes.PlanAnswer,
+        examples=[shapes.PROBLEM_BODY, shapes.SAMPLED_BODY, shapes.PLAN],
+    )
+    def post(self, request: Request) -> Response:
+        """Solve."""
+        return Response(inference.transport_plan(self.read_body(shapes.PlanBody)))
+
+
+class TransportEstimateView(ApiView):
+    reads_only = True
+
+    @extend_schema(
+        operation_id="transport_estimate",
+        tags=["transport"],
+        summary="The memory and time that a problem will need",
+        request=shapes.PlanBody,
+        responses=shapes.EstimateAnswer,
+        examples=[shapes.PROBLEM_BODY, shapes.ESTIMATE],
+    )
+    def post(self, request: Request) -> Response:
+        """Estimate."""
+        return Response(inference.transport_estimate(self.read_body(shapes.PlanBody)))
+
+
+class TransportFileView(ApiView):
+    reads_only = True
+
+    @extend_schema(
+        operation_id="transport_file",
+        tags=["transport"],
+        summary="The whole plan, its links, or the problem as a file",
+        request=shapes.PlanFileBody,
+        responses=shapes.BINARY,
+        examples=[shapes.FILE_BODY],
+    )
+    def post(self, request: Request) -> HttpResponse:
+        """Solve and send a file."""
+        values = self.read_body(shapes.PlanFileBody)
+        name, kind, content = inference.transport_file(values, values.pop("format"))
+        headers = {
+            "Content-Disposition": f'attachment; filename="{name}"',
+            "X-Content-Type-Options": "nosniff",
+        }
+        return HttpResponse(content, content_type=kind, headers=headers)
+
+
+class TransportSolversView(ApiView):
+    @extend_schema(
+        operation_id="transport_solvers",
+        tags=["transport"],
+        summary="Solvers, costs and sampled clouds by name, with parameters, defaults and limits",
+        responses=shapes.SolversAnswer,
+        examples=[shapes.SOLVERS],
+    )
+    def get(self, request: Request) -> Response:
+        """List them."""
+        self.read_query(NoParameters)
+        return Response(inference.transport_solvers())
