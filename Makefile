@@ -6,6 +6,7 @@ PYTHON ?= python3
 PORT ?= 8000
 HOST ?= 127.0.0.1
 TORCH_INDEX ?=
+DATA ?=
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
@@ -48,8 +49,13 @@ test: $(STAMP) ## the tests that take seconds
 test-all: $(STAMP) ## all tests, slow ones too
 	@$(BIN)/python -m pytest -q -m ''
 
-bench: $(EXTRAS) ## the benchmarks; tables on the terminal, JSON in var/benchmarks
-	@set -e; for script in benchmarks/[a-z]*.py; do echo "== $$script"; $(BIN)/python $$script; done
+bench: $(EXTRAS) ## the benchmarks, given the tables of NOTICE: make bench DATA=FOLDER; JSON in var/benchmarks
+	@test -n "$(DATA)" || { echo "say where the public tables are: make bench DATA=FOLDER (see NOTICE)" >&2; exit 1; }
+	$(BIN)/python -m benchmarks.search --molecules $(DATA)/chebi-20/candidates.tsv.gz --descriptions $(DATA)/chebi-20/validation.tsv.gz
+	$(BIN)/python -m benchmarks.import --molecules $(DATA)/molecules/molecules.tsv.gz --model models/retrieval --limit 10000
+	$(BIN)/python -m benchmarks.retrieval --data $(DATA)/chebi-20/train.tsv.gz --candidates $(DATA)/chebi-20/candidates.tsv.gz
+	$(BIN)/python -m benchmarks.transport
+	$(BIN)/python -m benchmarks.routing --data $(DATA)/chebi-classes/classes.parquet
 
 lint: $(STAMP) ## ruff, mypy, and Django's own checks
 	@$(BIN)/ruff check .

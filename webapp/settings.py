@@ -93,6 +93,7 @@ INSTALLED_APPS = [
     "workers",
     "webapp.accounts",
     "webapp.search",
+    "webapp.transport",
     "webapp.api",
 ]
 

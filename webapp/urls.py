@@ -12,6 +12,7 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     path("accounts/", include("webapp.accounts.urls")),
     path("api/", include("webapp.api.urls")),
+    path("transport/", include("webapp.transport.urls")),
     path("", include("webapp.search.urls")),
 ]
 

@@ -29,6 +29,15 @@ class RetrievalParameters:
 
 
 @dataclass(frozen=True)
+class MongeParameters:
+    """Learn a map between two clouds of points."""
+
+    data: dict[str, str]  # source and target → path, or one .npz with both by any name
+    preset: str = "cpu"
+    overrides: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Kind:
     """One kind of job."""
 
@@ -65,6 +74,7 @@ KINDS = {
     for kind in (
         Kind("library", "indexing", LibraryParameters, "workers.tasks.library:run"),
         Kind("retrieval", "training", RetrievalParameters, "workers.tasks.retrieval:run"),
+        Kind("monge", "training", MongeParameters, "workers.tasks.monge:run"),
     )
 }
 

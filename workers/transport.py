@@ -34,7 +34,9 @@ def _in_sentences(verb: Callable[..., Any]) -> Callable[..., Any]:
                 return verb(*args, **options)
         except BadInput as error:
             text = error.message.rstrip(".")
-            raise BadInput(f"{text[:1].upper()}{text[1:]}.", error.field, error.remedy) from error
+            if text[:1].isascii():  # a sentence may begin with ε, but not with its capital
+                text = f"{text[:1].upper()}{text[1:]}"
+            raise BadInput(f"{text}.", error.field, error.remedy) from error
 
     return act
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -82,8 +83,8 @@ def run(args: argparse.Namespace) -> int:
     result: dict[str, Any] = {
         "before": calibrate.describe(*before, groups),
         "after": calibrate.describe(*after, groups),
-        "fusion": vars(after[0]),
-        "calibration": vars(after[1]),
+        "fusion": asdict(after[0]),
+        "calibration": asdict(after[1]),
         "model": model.fingerprint,
     }
     if not args.dry_run:
@@ -94,6 +95,6 @@ def run(args: argparse.Namespace) -> int:
     for when in ("before", "after"):
         for group, figures in result[when].items():
             print(f"{when:7}{group:10}" + "  ".join(f"{name} {value}" for name, value in figures.items()))
-    print("  ".join(f"{name}={value:.4g}" for part in after for name, value in vars(part).items()))
+    print(json.dumps({name: result[name] for name in ("fusion", "calibration")}, indent=1))
     print("nothing was written (dry run)" if args.dry_run else f"written to {args.model / 'config.json'}")
     return 0

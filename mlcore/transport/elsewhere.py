@@ -91,36 +91,44 @@ def _ott(solver: str, strengths: Mapping[str, float], values: Mapping[str, Any],
     if solver not in {"sinkhorn", "unbalanced"}:
         return ""
     epsilon = strengths["epsilon"]
-    clouds = {"squared_euclidean": "SqEuclidean", "euclidean": "Euclidean", "cosine": "Cosine"}
-    geometry = (
-        f"pointcloud.PointCloud(x, y, cost_fn=costs.{clouds[cost]}(), epsilon={epsilon!r})"
-        if cost in clouds
-        else f'geometry.Geometry(cost_matrix=problem["cost"], epsilon={epsilon!r})'
-    )
-    module = "costs, pointcloud" if cost in clouds else "geometry"
-    taus = ""
+    kind = {"squared_euclidean": "SqEuclidean", "euclidean": "Euclidean", "cosine": "Cosine"}.get(cost)
     if solver == "unbalanced":
         tau_a, tau_b = (_tau(strengths[name], epsilon) for name in ("rho_a", "rho_b"))
-        taus = f", tau_a={tau_a!r}, tau_b={tau_b!r}"
+        note = [
+            "# epsilon is absolute; ott-jax measures the entropy of the plan alone, so that of a bᵀ goes into the cost;",
+            "# a price rho of mass is written tau = rho / (rho + epsilon)",
+            f"epsilon = {epsilon!r}",
+            "moved = C - epsilon * jax.numpy.log(a[:, None] * b[None, :])",
+            "geom = geometry.Geometry(cost_matrix=moved, epsilon=epsilon)",
+            f"asked = linear_problem.LinearProblem(geom, a=a, b=b, tau_a={tau_a!r}, tau_b={tau_b!r})",
+        ]
+        kind = None
+    else:
+        made = (
+            f"pointcloud.PointCloud(x, y, cost_fn=costs.{kind}(), epsilon={epsilon!r})"
+            if kind
+            else f"geometry.Geometry(cost_matrix=C, epsilon={epsilon!r})"
+        )
+        note = [
+            "# epsilon is absolute; the threshold is the L1 error, as here",
+            f"geom = {made}",
+            "asked = linear_problem.LinearProblem(geom, a=a, b=b)",
+        ]
     return "\n".join(
         [
             "import jax",
             "import numpy as np",
-            f"from ott.geometry import {module}",
+            f"from ott.geometry import {'costs, pointcloud' if kind else 'geometry'}",
             "from ott.problems.linear import linear_problem",
             "from ott.solvers.linear import sinkhorn",
             "",
             'jax.config.update("jax_enable_x64", True)  # ott-jax computes in float32 otherwise',
             'problem = np.load("problem.npz")  # the problem as a file: x, y, a, b, cost',
-            'x, y, a, b = (jax.numpy.asarray(problem[name]) for name in ("x", "y", "a", "b"))',
-            "# epsilon is absolute; a price rho of mass is written tau = rho / (rho + epsilon)"
-            if taus
-            else "# epsilon is absolute; the threshold is the L1 error, as here",
-            f"geometry_ = {geometry}",
-            f"asked = linear_problem.LinearProblem(geometry_, a=a, b=b{taus})",
+            'x, y, a, b, C = (jax.numpy.asarray(problem[name]) for name in ("x", "y", "a", "b", "cost"))',
+            *note,
             f"solve = sinkhorn.Sinkhorn(threshold={values['tolerance']:g}, max_iterations={values['max_iterations']})",
             "plan = solve(asked).matrix",
-            "print((plan * geometry_.cost_matrix).sum())",
+            "print((plan * C).sum())",
             "",
         ]
     )

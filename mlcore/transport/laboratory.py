@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
+from functools import cache
 from typing import Any
 
 import torch
@@ -20,7 +21,7 @@ from mlcore.transport.grounds import GROUNDS, ground_named
 from mlcore.transport.labreport import Prepared, Solved, all_finite, answer, finite, plan_of, problem
 from mlcore.transport.parameters import checked
 from mlcore.transport.samples import SAMPLES
-from mlcore.transport.solvers import SOLVERS, Solver
+from mlcore.transport.solvers import SOLVERS, Setting, Solver
 
 MOST_LINKS, MOST_CELLS = 50_000, 256
 DEVICES = ("cpu", "cuda", "auto")
@@ -231,6 +232,14 @@ def _needs(prepared: Prepared, limits: Limits) -> dict[str, float]:
     return found
 
 
+@cache
+def _warm(name: str, device: torch.device) -> None:
+    """Solve something tiny once a process, so that the first time told is not that of loading libraries."""
+    solver = SOLVERS[name]
+    half = torch.full((2,), 0.5, dtype=torch.float64, device=device)
+    solver.run(Setting(1 - torch.diag(half), half, half), checked(solver.parameters, {}, name))
+
+
 def run(prepared: Prepared, limits: Limits) -> Solved:
     """Solve a prepared problem.
 
@@ -239,6 +248,7 @@ def run(prepared: Prepared, limits: Limits) -> Solved:
     """
     _needs(prepared, limits)
     setting = prepared.setting()
+    _warm(prepared.solver.name, setting.cost.device)
     started = time.perf_counter()
     try:
         outcome = prepared.solver.run(setting, prepared.values)

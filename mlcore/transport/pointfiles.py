@@ -8,6 +8,7 @@ import math
 import re
 import zipfile
 from pathlib import PurePath
+from tokenize import TokenError
 from typing import Any
 
 import numpy as np
@@ -176,7 +177,7 @@ def _array(content: bytes, name: str) -> NDArray[Any]:
         version = npy.read_magic(stream)
         read_header = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
         shape, _, kind = read_header(stream)
-    except (ValueError, EOFError, SyntaxError, KeyError, TypeError):
+    except (ValueError, EOFError, SyntaxError, KeyError, TypeError, TokenError):
         raise InputError(
             "this is no .npy file, or its header is damaged", field="file", place=name[:80], remedy=_REMEDY
         ) from None

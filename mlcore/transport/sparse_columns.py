@@ -15,12 +15,17 @@ equations; every (h, f) is tried and the one that contradicts nothing is the sol
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from mlcore.transport.projection import simplex_conjugate
+
+
+_ROUNDS = 8
+_FAR = -1e30  # below any score
 
 
 class Columns(NamedTuple):
@@ -35,6 +40,25 @@ class Columns(NamedTuple):
     tied: Tensor  # (batch, m, R) 0/1
     coupling: Tensor  # (batch, m): what is subtracted for every pair of tied entries
     short: Tensor  # (batch, m) bool: more entries than R are needed
+
+
+ColumnMap = Callable[[Tensor, Tensor, Tensor, int], Columns]  # scores (..., L), b and mu (...), entries to look at
+
+
+def widened(columns: ColumnMap, scores: Tensor, b: Tensor, mu: Tensor, size: int) -> Columns:
+    """``columns`` of all with ``size`` entries, and of those that need more again with twice as many."""
+    found = columns(scores, b, mu, size)
+    if size >= scores.shape[-1] or not bool(found.short.any()):
+        return found
+    short = found.short
+    wide = widened(columns, scores[short], b[short], mu[short], 2 * size)
+    extra = wide.plan.shape[-1] - found.plan.shape[-1]
+    merged = []
+    for narrow, replacement in zip(found, wide, strict=True):
+        padded = torch.nn.functional.pad(narrow, (0, extra)) if narrow.dim() > short.dim() else narrow.clone()
+        padded[short] = replacement
+        merged.append(padded)
+    return Columns(*merged)
 
 
 def plain_columns(scores: Tensor, b: Tensor, gamma: float, k: int | None, size: int) -> Columns:
@@ -57,82 +81,138 @@ def plain_columns(scores: Tensor, b: Tensor, gamma: float, k: int | None, size: 
     )
 
 
-def smoothed_columns(scores: Tensor, b: Tensor, gamma: float, mu: float, k: int, size: int) -> Columns:
-    """The smoothed semi-dual, on the ``size`` best of the listed ``scores`` (batch, m, L)."""
+def smoothed_columns(scores: Tensor, b: Tensor, gamma: float, mu: Tensor, k: int, size: int) -> Columns:
+    """The smoothed semi-dual, on the ``size`` best of the listed ``scores`` (..., L); ``b`` and ``mu`` are (...)."""
     size = min(size, scores.shape[-1])
     k = min(k, size)
     top, place = scores.topk(size, dim=-1)
-    anchor = torch.where(torch.isfinite(top[..., :1]), top[..., :1], 0)
-    top = top - anchor
-    flat = torch.where(torch.isfinite(top), top, -1e30).view(-1, size)
-    beta, kappa, whole, tied_count, wrong = (
-        each.view(b.shape) for each in _cut(flat, b.reshape(-1), gamma, mu, k)
-    )
+    anchor = top[..., :1].clamp(min=_FAR)
+    top = (top - anchor).clamp_(min=_FAR)
+    found = _cut(top.view(-1, size), b.reshape(-1), gamma, mu.reshape(-1), k)
+    beta, kappa, whole, count, wrong = (each.view(b.shape) for each in found)
     positions = torch.arange(size, device=scores.device)
-    whole_mask = positions < whole.unsqueeze(-1)
-    tied = (positions < (whole + tied_count).unsqueeze(-1)) & ~whole_mask
-    raised, cut = top + beta.unsqueeze(-1), kappa.unsqueeze(-1)
-    kept = torch.where(whole_mask, raised / (gamma + mu), torch.where(tied, (raised - cut) / mu, 0)).clamp_(min=0)
-    massive = (b > 0).unsqueeze(-1)
-    plan = torch.where(massive, kept, 0)
-    delta = mu / gamma
-    eta = torch.where(tied, (raised / cut - 1) / delta, 1)
-    used = torch.where(plan > 0, raised, 0)
-    # max over t and eta of <v, t> - gamma t^2 / 2 eta - mu t^2 / 2, less b beta
-    conjugate = (eta * used.square() / (2 * (gamma + mu * eta)).nan_to_num(nan=1.0)).nan_to_num(nan=0.0).sum(-1)
-    value = torch.where(b > 0, conjugate - b * (beta - anchor.squeeze(-1)), 0)
-    curvature = torch.where(whole_mask, 1 / (gamma + mu), torch.where(tied, 1 / mu, 0.0)) * massive
-    slack = (k - whole) * delta + tied_count
-    coupling = torch.where((tied_count > 0) & (b > 0), 1 / (mu * slack.clamp(min=1e-30)), 0)
-    beta = beta - anchor.squeeze(-1)
-    last = (whole + tied_count >= size) & (scores.shape[-1] > size) & (b > 0)
-    short = last | (wrong > 0)
+    kept = positions < whole.unsqueeze(-1)
+    tied = (positions < (whole + count).unsqueeze(-1)) & ~kept
+    massive = b > 0
+    kept &= massive.unsqueeze(-1)
+    tied &= massive.unsqueeze(-1)
+    raised = (top + beta.unsqueeze(-1)).clamp_(min=0)
+    cut, each_mu = kappa.unsqueeze(-1), mu.unsqueeze(-1)
+    over = (raised - cut).clamp_(min=0)
+    curvature = kept / (gamma + each_mu) + tied / each_mu
+    plan = torch.where(tied, over, raised) * curvature
+    # max over t and eta of <v, t> - gamma t^2 / (2 eta) - mu t^2 / 2; at a tie eta = gamma (v / kappa - 1) / mu
+    whole_part = (kept * raised.square()).sum(-1) / (2 * (gamma + mu))
+    tied_part = (tied * over * raised).sum(-1) / (2 * mu)
+    beta_raw = beta - anchor.squeeze(-1)
+    value = torch.where(massive, whole_part + tied_part - b * beta_raw, 0)
+    slack = (k - whole) * (mu / gamma) + count
+    coupling = torch.where((count > 0) & massive, 1 / (mu * slack.clamp(min=1e-30)), 0)
+    last = (whole + count >= size) & (scores.shape[-1] > size)
     return Columns(
-        value, plan, place, beta, kappa - beta, curvature, (tied & massive).to(scores.dtype), coupling, short
+        value,
+        plan,
+        place,
+        beta_raw,
+        kappa - beta_raw,
+        curvature,
+        tied.to(scores.dtype),
+        coupling,
+        (last | wrong) & massive,
     )
 
 
 def _cut(
-    top: Tensor, b: Tensor, gamma: float, mu: float, k: int
+    top: Tensor, b: Tensor, gamma: float, mu: Tensor, k: int
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-    """``beta``, ``kappa``, ``h`` and ``f`` of sorted vectors (N, R), and whether no (h, f) fits well: (N,) each."""
-    delta, size = mu / gamma, top.shape[1]
+    """``beta``, ``kappa``, ``h`` and ``f`` of sorted vectors (N, R), and whether none fits: (N,) each.
+
+    The active set settles in a few rounds for most vectors; where it does not, every (h, f) is tried.
+    """
     sums = torch.cat([torch.zeros_like(top[:, :1]), top.cumsum(1)], 1)
+    whole = torch.full_like(b, k, dtype=torch.long)
+    tied = torch.zeros_like(whole)
+    beta, kappa, wrong = torch.zeros_like(b), torch.zeros_like(b), torch.zeros_like(b, dtype=torch.bool)
+    open_ = torch.arange(len(b), device=b.device)
+    h, f, part = whole, tied, (top, sums, b, mu)
+    for _ in range(_ROUNDS):
+        beta[open_], kappa[open_], next_h, next_f, settled = _round(*part, h, f, gamma, k)
+        whole[open_], tied[open_] = next_h, next_f
+        unsettled = (~settled).nonzero().squeeze(1)
+        open_, h, f = open_[unsettled], next_h[unsettled], next_f[unsettled]
+        if len(open_) == 0:
+            return beta, kappa, whole, tied, wrong
+        top_, sums_, b_, mu_ = part
+        part = (top_[unsettled], sums_[unsettled], b_[unsettled], mu_[unsettled])
+    found = _try_all(*part, gamma, k)
+    beta[open_], kappa[open_], whole[open_], tied[open_], wrong[open_] = found
+    return beta, kappa, whole, tied, wrong
+
+
+def _round(
+    top: Tensor, sums: Tensor, b: Tensor, mu: Tensor, h: Tensor, f: Tensor, gamma: float, k: int
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    """Solve for one (h, f) and count who is whole and tied then; settled where nothing changes."""
+    first = sums.gather(1, h.unsqueeze(1)).squeeze(1)
+    second = sums.gather(1, (h + f).unsqueeze(1)).squeeze(1) - first
+    last = top.gather(1, (h - 1).clamp(min=0).unsqueeze(1)).squeeze(1)
+    beta, kappa = _solve(first, second, last, b, h, f, gamma, mu, k)
+    above = (top >= (kappa * (1 + mu / gamma) - beta).unsqueeze(1)).sum(1)
+    positive = (top > (kappa.clamp(min=0) - beta).unsqueeze(1)).sum(1)
+    few = positive <= k
+    next_h = torch.where(few, positive.clamp(min=1), above.clamp(max=k - 1))
+    next_f = torch.where(few, 0, positive - next_h)
+    settled = (next_h == h) & (next_f == f) & (few | (above < k)) & (kappa >= 0)
+    return beta, kappa, next_h, next_f, settled
+
+
+def _solve(
+    whole_sum: Tensor,
+    tied_sum: Tensor,
+    last: Tensor,
+    b: Tensor,
+    h: Tensor,
+    f: Tensor,
+    gamma: float,
+    mu: Tensor,
+    k: int,
+) -> tuple[Tensor, Tensor]:
+    """``beta`` and ``kappa`` if the ``h`` largest are whole and the next ``f`` tied; ``last`` is the h-th largest."""
+    delta = mu / gamma
+    slack = torch.where(f > 0, (k - h) * delta + f, 1.0)
+    share = torch.where(f > 0, (k - h) / (gamma * slack), 0.0)
+    beta = (b - whole_sum / (gamma + mu) - share * tied_sum) / (h / (gamma + mu) + share * f)
+    # with a clean cut any kappa between the neighbours would do; with fewer than k there is none
+    clean = torch.where(h == k, (last + beta) / (1 + delta), 0)
+    return beta, torch.where(f > 0, (tied_sum + f * beta) / slack, clean)
+
+
+def _try_all(
+    top: Tensor, sums: Tensor, b: Tensor, mu: Tensor, gamma: float, k: int
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    """The same as :func:`_cut`: the (h, f) that contradicts its conditions least."""
+    size = top.shape[1]
+    pairs = [(h, 0) for h in range(1, k + 1)]
+    pairs += [(h, f) for h in range(k) for f in range(k - h + 1, size - h + 1)]
+    h, f = torch.tensor(pairs, device=top.device).unbind(1)
     edge = torch.full_like(top[:, :1], torch.inf)
     bounded = torch.cat([edge, top, -edge], 1)  # bounded[:, i] is the i-th largest
-    pairs = [(h, f) for h in range(k) for f in range(k - h + 1, size - h + 1)]
-    mass = b.unsqueeze(1)
-
-    clean = torch.arange(1, k + 1, device=top.device)
-    clean_beta = (mass * (gamma + mu) - sums[:, clean]) / clean
-    smallest, following = bounded[:, clean] + clean_beta, bounded[:, clean + 1] + clean_beta
-    at_k = clean == k
-    kappa = torch.where(at_k, smallest / (1 + delta), 0)
-    wrong = torch.maximum(-smallest, following - kappa)
-    betas, kappas, wrongs = [clean_beta], [kappa], [wrong]
-    if pairs:
-        h, f = torch.tensor(pairs, device=top.device).unbind(1)
-        whole, tied = sums[:, h], sums[:, h + f] - sums[:, h]
-        slack = (k - h) * delta + f
-        share = (k - h) / (gamma * slack)
-        beta = (mass - whole / (gamma + mu) - share * tied) / (h / (gamma + mu) + share * f)
-        kappa = (tied + f * beta) / slack
-        upper = kappa * (1 + delta) - beta
-        lower = kappa - beta
-        wrong = torch.maximum(upper - bounded[:, h], bounded[:, h + 1] - upper)
-        wrong = torch.maximum(wrong, torch.maximum(lower - bounded[:, h + f], bounded[:, h + f + 1] - lower))
-        wrong = torch.maximum(wrong, -kappa)
-        betas.append(beta), kappas.append(kappa), wrongs.append(wrong)
-    else:
-        h = f = clean[:0]
-    wrong = torch.cat(wrongs, 1)
-    worst, best = wrong.nan_to_num_(nan=torch.inf).min(1)
+    each_mu = mu.unsqueeze(1)
+    beta, kappa = _solve(
+        sums[:, h], sums[:, h + f] - sums[:, h], bounded[:, h], b.unsqueeze(1), h, f, gamma, each_mu, k
+    )
+    upper, lower = kappa * (1 + each_mu / gamma) - beta, kappa - beta
+    tied = torch.maximum(upper - bounded[:, h], bounded[:, h + 1] - upper)
+    tied = torch.maximum(tied, torch.maximum(lower - bounded[:, h + f], -kappa))
+    wrong = torch.where(f > 0, tied, -bounded[:, h] - beta)
+    wrong = torch.maximum(wrong, bounded[:, h + f + 1] - lower).nan_to_num_(nan=torch.inf)
+    worst, best = wrong.min(1)
     row = best.unsqueeze(1)
-    scale = torch.maximum(b * (gamma + mu), top[:, 0].abs())
+    scale = b * (gamma + mu)
     return (
-        torch.cat(betas, 1).gather(1, row).squeeze(1),
-        torch.cat(kappas, 1).gather(1, row).squeeze(1),
-        torch.cat([clean, h])[best],
-        torch.cat([torch.zeros_like(clean), f])[best],
-        (worst > 1e-3 * scale).to(top.dtype),
+        beta.gather(1, row).squeeze(1),
+        kappa.gather(1, row).squeeze(1),
+        h[best],
+        f[best],
+        worst > 1e-3 * scale,
     )

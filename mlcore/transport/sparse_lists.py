@@ -12,6 +12,9 @@ import torch
 from torch import Tensor
 
 
+_PIECE = 1 << 17  # entries that are ranked at a time
+
+
 class Candidates:
     """Lists of a batch of problems, columns first: costs are (batch, m, n), infinite where no mass may go.
 
@@ -20,6 +23,7 @@ class Candidates:
 
     def __init__(self, cost: Tensor, alpha: Tensor, rows: Tensor, length: int) -> None:
         self.full = cost
+        self.source = torch.arange(len(cost), device=cost.device)  # where a problem lies in ``full``
         self.rows = rows  # (batch, n) bool: rows with mass
         self.length = min(length, cost.shape[2])
         self.reference = alpha.clone()
@@ -47,43 +51,52 @@ class Candidates:
         A problem whose columns are all listed again takes ``alpha`` as its reference.
         """
         self.reference = torch.where(columns.all(1, keepdim=True), alpha, self.reference)
-        problem, column = columns.nonzero(as_tuple=True)
-        scores = alpha[problem] - self.full[problem, column]
-        bonus = torch.zeros_like(scores)
-        bonus.scatter_(1, self.index[problem, column], self.bonus[problem, column])
-        key = torch.where(bonus > 0, torch.inf, scores)
-        index = key.topk(self.length, dim=1, sorted=False).indices
-        if self.length < scores.shape[1]:
-            # under the reference, not under alpha: one drift then serves all columns of the problem
-            others = self.reference[problem] - self.full[problem, column]
-            rest = others.scatter_(1, index, -torch.inf).amax(1)
-        else:
-            rest = torch.full_like(scores[:, 0], -torch.inf)
-        self.index[problem, column] = index
-        self.cost[problem, column] = self.full[problem, column].gather(1, index)
-        self.bonus[problem, column] = bonus.gather(1, index)
-        self.rest[problem, column] = rest
+        for problem, column in self._chunks(columns):
+            self._list(alpha, problem, column)
         offsets = torch.arange(len(alpha), device=alpha.device).view(-1, 1, 1) * alpha.shape[1]
         self.flat = self.index + offsets
 
-    def set_bonus(self, dense: Tensor) -> None:
-        """Take the bonus of the listed entries from ``dense`` (batch, m, n)."""
-        self.bonus = dense.gather(2, self.index)
+    def _chunks(self, columns: Tensor) -> list[tuple[Tensor, Tensor]]:
+        # on a CPU, pieces that stay in the cache
+        problem, column = columns.nonzero(as_tuple=True)
+        if columns.is_cuda:
+            return [(problem, column)]
+        size = max(1, _PIECE // self.full.shape[2])
+        return list(zip(problem.split(size), column.split(size), strict=True))
+
+    def _list(self, alpha: Tensor, problem: Tensor, column: Tensor) -> None:
+        costs = self.full[self.source[problem], column]
+        scores = alpha[problem].sub_(costs)
+        extra = torch.zeros_like(scores)
+        extra.scatter_add_(1, self.index[problem, column], self.bonus[problem, column])
+        scores.masked_fill_(extra > 0, torch.inf)
+        index = scores.topk(self.length, dim=1, sorted=False).indices
+        self.index[problem, column] = index
+        self.cost[problem, column] = costs.gather(1, index)
+        self.bonus[problem, column] = extra.gather(1, index)
+        if self.length < scores.shape[1]:
+            # under the reference, not under alpha: one drift then serves all columns of the problem
+            others = self.reference[problem].sub_(costs).scatter_(1, index, -torch.inf)
+            self.rest[problem, column] = others.amax(1)
+        else:
+            self.rest[problem, column] = -torch.inf
 
     def grown(self, alpha: Tensor) -> Candidates:
         """Lists of twice the length."""
-        other = Candidates(self.full, alpha, self.rows, 2 * self.length)
-        dense = torch.zeros_like(self.full).scatter_(2, self.index, self.bonus)
-        if bool((dense > 0).any()):
-            other.bonus = torch.zeros_like(other.cost)
-            other.set_bonus(dense)
+        other = self.select(torch.arange(len(alpha), device=alpha.device))
+        other.length = min(2 * self.length, self.full.shape[2])
+        shape = (*self.index.shape[:2], other.length - self.length)
+        other.index = torch.cat([self.index, self.index.new_zeros(shape)], 2)
+        other.bonus = torch.cat([self.bonus, self.bonus.new_zeros(shape)], 2)
+        other.cost = torch.zeros_like(other.bonus)
+        other.refresh(alpha, torch.ones_like(self.rest, dtype=torch.bool))
         return other
 
     def select(self, problems: Tensor) -> Candidates:
-        """The lists of some problems (indices), sharing nothing with these."""
+        """The lists of some problems (indices); a copy, but for the costs."""
         other = object.__new__(Candidates)
-        other.length = self.length
-        for name in ("full", "rows", "reference", "index", "cost", "bonus", "rest"):
+        other.length, other.full = self.length, self.full
+        for name in ("source", "rows", "reference", "index", "cost", "bonus", "rest"):
             setattr(other, name, getattr(self, name)[problems])
         offsets = torch.arange(len(problems), device=problems.device).view(-1, 1, 1) * self.rows.shape[1]
         other.flat = other.index + offsets

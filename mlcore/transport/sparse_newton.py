@@ -14,16 +14,15 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from mlcore.transport.sparse_columns import Columns
+from mlcore.transport.sparse_columns import ColumnMap, Columns, widened
 from mlcore.transport.sparse_lists import Candidates
-
-ColumnMap = Callable[[Tensor, Tensor, int], Columns]  # scores, b, entries to look at
 
 _LOOKED_AT = 16  # best entries of a column that are looked at first
 _MANY = 0.3  # share of lost columns from which a problem is listed anew
-_SHRINK = 0.25
-_TRIALS = 8
+_SHORTEST = 1e-5
+_FORCING = 0.05  # accuracy of the linear solves
 _SUFFICIENT = 1e-4
+_DAMPING, _HEAVIEST = 0.1, 100.0  # of the Hessian's diagonal, as a share of the relative error
 
 
 class State(NamedTuple):
@@ -36,27 +35,79 @@ class State(NamedTuple):
     rows: Tensor  # (batch, m, R): batch * n + row of every entry
 
 
-class Ascent(NamedTuple):
-    """Where Newton's method ended."""
+class Climb:
+    """A batch of problems under way, each at its own pace.
 
-    state: State
-    lists: Candidates
-    steps: Tensor  # (batch,)
-    stalled: Tensor  # (batch,) bool
+    A problem whose step did not raise its value shortens it while the others go on; one that has arrived is told to
+    ``arrived``, which may change its proximal term and send it on, or let it go.
+    """
+
+    def __init__(
+        self, lists: Candidates, alpha: Tensor, a: Tensor, b: Tensor, mu: Tensor, columns: ColumnMap, gamma: float
+    ) -> None:
+        self.lists, self.columns, self.gamma = lists, columns, gamma
+        self.alpha, self.a, self.b, self.mu = alpha, a, b, mu
+        self.problem = torch.arange(len(a), device=a.device)  # numbers of those that are left
+        self.value = torch.full_like(mu, -torch.inf)
+        self.step = torch.zeros_like(alpha)
+        self.length = torch.ones_like(mu)
+        self.slope = torch.zeros_like(mu)
+        self.damping = torch.full_like(mu, _DAMPING)
+        self.steps = torch.zeros_like(mu, dtype=torch.long)
+        self.stalled = torch.zeros_like(mu, dtype=torch.bool)
+
+    def run(self, goal: Callable[[Climb], Tensor], arrived: Callable[[Climb, State, Tensor], Tensor], rounds: int) -> None:
+        """Climb until every problem was let go, or for ``rounds`` evaluations.
+
+        ``goal`` gives the L1 norm (batch,) of the gradient at which a problem has arrived; ``arrived`` takes the state
+        and who is there (batch,) bool, and returns who is done.
+        """
+        for _ in range(rounds):
+            trial = self.alpha + self.length.unsqueeze(1) * self.step
+            state, self.lists = evaluate(self.lists, trial, self.a, self.b, self.mu, self.columns)
+            noise = 16 * torch.finfo(trial.dtype).eps * (state.value.abs() + (trial * self.a).abs().sum(1))
+            good = state.value >= self.value + _SUFFICIENT * self.length * self.slope - noise
+            self.alpha = torch.where(good.unsqueeze(1), trial, self.alpha)
+            self.value = torch.where(good, state.value, self.value)
+            self.stalled = ~good & (self.length < _SHORTEST)
+            there = (good & (state.gradient.abs().sum(1) <= goal(self))) | self.stalled
+            done = arrived(self, state, there) if bool(there.any()) else there
+            if bool(done.all()):
+                return
+            # curvature was underestimated where a step had to be shortened: damp the next, and trust again later
+            change = torch.where(self.length < 0.3, 8.0, torch.where(self.length < 1, 1.0, 0.2))
+            self.damping = torch.where(good, (self.damping * change).clamp(_DAMPING, _HEAVIEST), self.damping)
+            parabola = self.length * self.slope / (2 * (self.value + self.length * self.slope - state.value))
+            shorter = self.length * parabola.nan_to_num(nan=0.0).clamp(0.03, 0.5)
+            self.length = torch.where(good, torch.ones_like(self.length), shorter)
+            move = good & ~there
+            fresh = _direction(state, move, self.a, self.gamma, self.damping) if bool(move.any()) else self.step
+            self.step = torch.where(move.unsqueeze(1), fresh, self.step)
+            self.slope = torch.where(move, (state.gradient * fresh).sum(1), self.slope)
+            self.steps += move
+            # who was sent on begins anew where it stands
+            self.value = torch.where(there, -torch.inf, self.value)
+            self.step = torch.where(there.unsqueeze(1), 0, self.step)
+            self.slope, self.length = torch.where(there, 0, self.slope), torch.where(there, 1, self.length)
+            if bool(done.any()):
+                self._keep((~done).nonzero().squeeze(1))
+
+    def _keep(self, which: Tensor) -> None:
+        self.lists = self.lists.select(which)
+        for name in ("alpha", "a", "b", "mu", "problem", "value", "step", "length", "slope", "damping", "steps", "stalled"):
+            setattr(self, name, getattr(self, name)[which])
 
 
-def evaluate(lists: Candidates, alpha: Tensor, a: Tensor, b: Tensor, columns: ColumnMap) -> tuple[State, Candidates]:
+def evaluate(
+    lists: Candidates, alpha: Tensor, a: Tensor, b: Tensor, mu: Tensor, columns: ColumnMap
+) -> tuple[State, Candidates]:
     """The exact semi-dual at ``alpha``; lists that are too short or too old are renewed on the way.
 
     The constant ``mu / 2 |t0|^2`` of a smoothed semi-dual is left out.
     """
-    size = min(lists.length, _LOOKED_AT)
     attempt = 0
     while True:
-        found = columns(lists.scores(alpha), b, size)
-        if bool(found.short.any()) and size < lists.length:
-            size = min(2 * size, lists.length)
-            continue
+        found = widened(columns, lists.scores(alpha), b, mu.unsqueeze(1).expand_as(b), _LOOKED_AT)
         if lists.length == lists.full.shape[2]:
             break
         lost = ((lists.bound(alpha) > found.level) | found.short) & (b > 0)
@@ -76,50 +127,7 @@ def evaluate(lists: Candidates, alpha: Tensor, a: Tensor, b: Tensor, columns: Co
     return State(alpha, value, a - sums, found, rows), lists
 
 
-def newton(
-    lists: Candidates,
-    alpha: Tensor,
-    a: Tensor,
-    b: Tensor,
-    columns: ColumnMap,
-    goal: Tensor,
-    iterations: int,
-    gamma: float,
-    forcing: float = 0.05,
-) -> Ascent:
-    """Climb until the L1 norm of the gradient is at most ``goal`` (batch,)."""
-    state, lists = evaluate(lists, alpha, a, b, columns)
-    steps = torch.zeros_like(goal, dtype=torch.long)
-    stalled = torch.zeros_like(goal, dtype=torch.bool)
-    for _ in range(iterations):
-        going = (state.gradient.abs().sum(1) > goal) & ~stalled
-        if not bool(going.any()):
-            break
-        steps += going
-        direction = _direction(state, going, a, gamma, forcing)
-        state, lists, moved = _search(lists, state, direction, going, a, b, columns)
-        stalled |= going & ~moved
-    return Ascent(state, lists, steps, stalled)
-
-
-def _search(
-    lists: Candidates, state: State, direction: Tensor, going: Tensor, a: Tensor, b: Tensor, columns: ColumnMap
-) -> tuple[State, Candidates, Tensor]:
-    """Shorten each problem's step until its value rises enough; who cannot rise stays."""
-    slope = (state.gradient * direction).sum(1)
-    noise = 8 * torch.finfo(a.dtype).eps * (state.value.abs() + (state.alpha * a).abs().sum(1))
-    length = going.to(a.dtype)
-    for trial in range(_TRIALS + 1):
-        found, lists = evaluate(lists, state.alpha + length.unsqueeze(1) * direction, a, b, columns)
-        good = found.value >= state.value + _SUFFICIENT * length * slope - noise
-        if bool(good.all()) or trial == _TRIALS:
-            break
-        last = trial == _TRIALS - 1
-        length = torch.where(good, length, 0 if last else length * _SHRINK)
-    return found, lists, length > 0
-
-
-def _direction(state: State, going: Tensor, a: Tensor, gamma: float, forcing: float) -> Tensor:
+def _direction(state: State, going: Tensor, a: Tensor, gamma: float, damping: Tensor) -> Tensor:
     """The Newton direction (batch, n) by preconditioned conjugate gradients; zero where not ``going``."""
     columns, shape = state.columns, state.alpha.shape
     count = columns.beta.numel()
@@ -143,7 +151,9 @@ def _direction(state: State, going: Tensor, a: Tensor, gamma: float, forcing: fl
     diagonal = per_row(weight)
     # a row without entries has no curvature: as if it had one entry, it is raised until it has
     diagonal = torch.where(diagonal > 0, diagonal, 1 / gamma)
-    shift = 1e-7 if a.dtype == torch.float64 else 1e-5
+    # groups of rows that share no column make the Laplacian singular; damped while far from the solution
+    error = state.gradient.abs().sum(1, keepdim=True) / a.sum(1, keepdim=True)
+    shift = (damping.unsqueeze(1) * error).clamp(min=1e-8 if a.dtype == torch.float64 else 1e-5) * diagonal
     has_ties = bool(tied.any())
 
     def product(vector: Tensor) -> Tensor:
@@ -152,7 +162,7 @@ def _direction(state: State, going: Tensor, a: Tensor, gamma: float, forcing: fl
         if has_ties:
             moved = moved - tied * (coupling * per_column(tied * picked))[column]
         moved = moved - response * (inverse * per_column(response * picked))[column]
-        return per_row(moved) + shift * diagonal * vector
+        return per_row(moved) + shift * vector
 
     residual = torch.where(going.unsqueeze(1) & (a > 0), state.gradient, 0)
     solution = torch.zeros_like(residual)
@@ -166,7 +176,7 @@ def _direction(state: State, going: Tensor, a: Tensor, gamma: float, forcing: fl
         step = torch.where(bend > 0, power / bend.clamp(min=torch.finfo(a.dtype).tiny), 0).unsqueeze(1)
         solution = solution + step * search
         residual = residual - step * image
-        if bool((residual.norm(dim=1) <= forcing * norm).all()):
+        if bool((residual.norm(dim=1) <= _FORCING * norm).all()):
             break
         scaled = residual / diagonal
         next_power = (residual * scaled).sum(1)

@@ -24,6 +24,21 @@ class Dot:
     r: float
     title: str
 
+    @property
+    def side(self) -> float:
+        """Of the square that is as large as the circle."""
+        return 1.8 * self.r
+
+    @property
+    def corner_x(self) -> float:
+        """Left edge of that square."""
+        return self.x - self.side / 2
+
+    @property
+    def corner_y(self) -> float:
+        """Its upper edge."""
+        return self.y - self.side / 2
+
 
 @dataclass(frozen=True)
 class Line:

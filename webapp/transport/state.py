@@ -112,8 +112,8 @@ class LabState:
             found["against"] = {"solver": self.other, "parameters": dict(self.other_values)}
         return found
 
-    def query(self) -> str:
-        """The query string that leads here, with its question mark."""
+    def pairs(self) -> list[tuple[str, str]]:
+        """All names and values of the address, in order."""
         pairs = [*self.source.pairs("source"), *self.target.pairs("target"), ("cost", self.cost)]
         pairs += [(f"cost_{name}", value) for name, value in self.cost_values.items()]
         pairs += [("solver", self.solver), *self.values.items()]
@@ -124,7 +124,11 @@ class LabState:
             ]
         if self.check:
             pairs.append(("check", "1"))
-        return f"?{urlencode(pairs)}"
+        return pairs
+
+    def query(self) -> str:
+        """The query string that leads here, with its question mark."""
+        return f"?{urlencode(self.pairs())}"
 
     def with_points(self, side: str, points: Points) -> LabState:
         """The same with other points on one side."""

@@ -1,0 +1,13 @@
+"""Addresses of the transport laboratory."""
+
+from __future__ import annotations
+
+from django.urls import path
+
+from webapp.transport import views
+
+app_name = "transport"
+urlpatterns = [
+    path("", views.laboratory, name="laboratory"),
+    path("files/<str:kind>", views.download, name="download"),
+]
