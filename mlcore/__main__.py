@@ -12,7 +12,10 @@ from mlcore.runtime.errors import InputError, LibraryError, ModelError
 #: command -> module with ``add_arguments`` and ``run``; a dictionary is a further choice
 COMMANDS: dict[str, str | dict[str, str]] = {
     "train": {"retrieval": "mlcore.retrieval.cli_train", "monge": "mlcore.transport.cli_monge"},
-    "evaluate": {"retrieval": "mlcore.retrieval.cli_evaluate", "monge": "mlcore.transport.cli_monge_evaluate"},
+    "evaluate": {
+        "retrieval": "mlcore.retrieval.cli_evaluate",
+        "monge": "mlcore.transport.cli_monge_evaluate",
+    },
     "calibrate": {"retrieval": "mlcore.retrieval.cli_calibrate"},
     "index": "mlcore.retrieval.cli_index",
     "search": "mlcore.retrieval.cli_search",

@@ -41,6 +41,7 @@ __all__ = [
     "transport_plan",
     "transport_points",
     "transport_solvers",
+    "transport_sweep",
     "warm_up",
 ]
 
@@ -144,6 +145,11 @@ def transport_estimate(problem: Mapping[str, Any]) -> dict[str, Any]:
 def transport_solvers() -> dict[str, Any]:
     """Solvers, costs, sampled clouds and limits of the transport laboratory."""
     return _ask("transport_solvers")
+
+
+def transport_sweep(problem: Mapping[str, Any]) -> dict[str, Any]:
+    """The same clouds at several strengths of the entropy, beside the exact plan."""
+    return _ask("transport_sweep", problem=dict(problem))
 
 
 def transport_points(spec: Mapping[str, Any], side: str) -> dict[str, Any]:

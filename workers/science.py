@@ -21,6 +21,7 @@ from workers.transport import (  # noqa: F401  the verbs of the transport labora
     do_transport_plan,
     do_transport_points,
     do_transport_solvers,
+    do_transport_sweep,
 )
 
 if TYPE_CHECKING:

@@ -20,7 +20,14 @@ if TYPE_CHECKING:
 Problem = Mapping[str, Any]
 #: the verbs of the door that are answered here; none needs a model
 VERBS = frozenset(
-    {"transport_plan", "transport_estimate", "transport_solvers", "transport_points", "transport_file"}
+    {
+        "transport_plan",
+        "transport_estimate",
+        "transport_solvers",
+        "transport_points",
+        "transport_file",
+        "transport_sweep",
+    }
 )
 
 
@@ -80,6 +87,14 @@ def do_transport_file(problem: Problem, format: str) -> tuple[str, str, bytes]:
     from mlcore.transport.planfiles import file_of
 
     return file_of(_request(problem), format)
+
+
+@_in_sentences
+def do_transport_sweep(problem: Problem) -> dict[str, Any]:
+    """The problem at several strengths of the entropy."""
+    from mlcore.transport.sweeps import sweep
+
+    return sweep(_request(problem))
 
 
 def _request(problem: Problem) -> LabRequest:

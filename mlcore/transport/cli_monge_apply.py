@@ -11,7 +11,9 @@ from mlcore.runtime.errors import InputError
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", required=True, type=Path)
-    parser.add_argument("--points", required=True, type=Path, help="a .npy, .npz, .csv or .parquet of points (n, d)")
+    parser.add_argument(
+        "--points", required=True, type=Path, help="a .npy, .npz, .csv or .parquet of points (n, d)"
+    )
     parser.add_argument("--out", required=True, type=Path, help="where the images go: .npy or .csv")
     parser.add_argument("--json", action="store_true", help="print one JSON object as the last line")
 

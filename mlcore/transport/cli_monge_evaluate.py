@@ -9,7 +9,9 @@ from pathlib import Path
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", required=True, type=Path)
-    parser.add_argument("--pairs", required=True, type=Path, help="an .npz with source (n, d) and mapped (n, d)")
+    parser.add_argument(
+        "--pairs", required=True, type=Path, help="an .npz with source (n, d) and mapped (n, d)"
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON object as the last line")
 
 

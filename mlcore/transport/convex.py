@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -37,7 +38,7 @@ class ConvexPotential(nn.Module):
         )
         self.between = nn.ParameterList(
             nn.Parameter(_softplus_inverse(1 / size) + 0.1 * torch.randn(following, size))
-            for size, following in zip(widths, widths[1:], strict=False)
+            for size, following in pairwise(widths)
         )
         last = _SHARE * dimension / widths[-1]
         self.last = nn.Parameter(torch.full((widths[-1],), _softplus_inverse(last)))

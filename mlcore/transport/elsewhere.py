@@ -95,7 +95,7 @@ def _ott(solver: str, strengths: Mapping[str, float], values: Mapping[str, Any],
     if solver == "unbalanced":
         tau_a, tau_b = (_tau(strengths[name], epsilon) for name in ("rho_a", "rho_b"))
         note = [
-            "# epsilon is absolute; ott-jax measures the entropy of the plan alone, so that of a bᵀ goes into the cost;",
+            "# epsilon is absolute; ott-jax takes the entropy of the plan alone: a bᵀ goes into the cost;",
             "# a price rho of mass is written tau = rho / (rho + epsilon)",
             f"epsilon = {epsilon!r}",
             "moved = C - epsilon * jax.numpy.log(a[:, None] * b[None, :])",

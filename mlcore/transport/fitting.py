@@ -19,10 +19,9 @@ from mlcore.runtime.errors import InputError
 from mlcore.runtime.progress import NullProgress, Progress
 from mlcore.transport.mapmodel import KINDS, MapConfig, MongeMap
 from mlcore.transport.maps import ConvexMap
-from mlcore.transport.objectives import Objective, RegularisedFit, SemiDual
+from mlcore.transport.objectives import Clouds, Objective, RegularisedFit, SemiDual
 
 FEWEST = 32  # points that each cloud must have
-_WIDEST = 8192  # points a held-out side at the most
 _NORM = 5.0  # of the gradient
 
 
@@ -43,9 +42,9 @@ class MongeTraining:
     layers: int = 3
     seed: int = 0
     held_out: float = 0.1  # share of both clouds, at most 2,048 points
-    steps: int = 8000
+    steps: int = 12_000
     batch: int = 512
-    rate: float = 2e-3
+    rate: float = 1e-2
     inverse_steps: int = 2  # refinements of an inverse image whenever its batch comes
     average: float = 0.998  # decay of the averaged weights, which are what is kept
     every: int = 250  # steps between two looks at the held-out points
@@ -60,7 +59,9 @@ class MongeTraining:
 PRESETS = {
     "cpu": MongeTraining(),
     "small": MongeTraining(steps=1500, gap_steps=500, batch=256, gap_batch=256, every=100, average=0.99),
-    "gpu": MongeTraining(steps=40_000, batch=2048, gap_steps=20_000, gap_batch=2048, average=0.999, every=1000),
+    "gpu": MongeTraining(
+        steps=40_000, batch=2048, gap_steps=20_000, gap_batch=2048, average=0.999, every=1000
+    ),
 }
 
 
@@ -74,7 +75,9 @@ def map_config(config: MongeTraining, dimension: int) -> MapConfig:
     kind = automatic.get(config.cost, "free") if config.kind == "auto" else config.kind
     if kind not in KINDS:
         raise InputError(
-            f"There is no kind of map '{kind}'.", field="kind", remedy=f"Choose from auto, {', '.join(KINDS)}."
+            f"There is no kind of map '{kind}'.",
+            field="kind",
+            remedy=f"Choose from auto, {', '.join(KINDS)}.",
         )
     width = config.width or min(max(4 * dimension, 64), 256)
     return MapConfig(dimension, kind, width, config.layers, config.cost, config.cost_parameter, config.start)
@@ -84,7 +87,12 @@ class MongeTrainer:
     """One fit; :meth:`run` drives it to the end or to a requested stop."""
 
     def __init__(
-        self, config: MongeTraining, source: Tensor, target: Tensor, out: Path | None = None, device: str = "cpu"
+        self,
+        config: MongeTraining,
+        source: Tensor,
+        target: Tensor,
+        out: Path | None = None,
+        device: str = "cpu",
     ) -> None:
         """``source`` (n, d) and ``target`` (m, d) are split by the seed; without ``out`` nothing is written.
 
@@ -111,17 +119,13 @@ class MongeTrainer:
         self._orders: dict[int, tuple[int, np.ndarray]] = {}
 
     def _objective(self) -> Objective:
-        clouds = [
-            points.to(self.device)
-            for points in (self.source, self.target, self.held_source, self.held_target)
-        ]
+        parts = (self.source, self.target, self.held_source, self.held_target)
+        clouds = Clouds(*(points.to(self.device) for points in parts))
         config = self.config
         if isinstance(self.model.network, ConvexMap):
-            objective = SemiDual(*clouds, config.inverse_steps)
-            objective.prepare(self.model.network)
-            return objective
+            return SemiDual(clouds, self.model.network, config.inverse_steps)
         return RegularisedFit(
-            *clouds,
+            clouds,
             self.model,
             strength=config.strength,
             fit_epsilon=config.fit_epsilon,
@@ -157,7 +161,9 @@ class MongeTrainer:
     def advance(self) -> dict[str, float]:
         """One step; its losses."""
         done = self.step / self.steps
-        rate = self.config.rate * min(1.0, (self.step + 1) / 50) * (0.02 + 0.49 * (1 + math.cos(math.pi * done)))
+        rate = (
+            self.config.rate * min(1.0, (self.step + 1) / 50) * (0.02 + 0.49 * (1 + math.cos(math.pi * done)))
+        )
         self.optimizer.param_groups[0]["lr"] = rate
         rows, columns = (self._draw(side) for side in (0, 1))
         loss, parts = self.objective.loss(self.model, rows, columns)
@@ -222,7 +228,9 @@ class MongeTrainer:
         self.best = {k: v.to(self.device) for k, v in part("best/").items()}
 
 
-def fit_map(source: Tensor, target: Tensor, config: MongeTraining | None = None, device: str = "cpu") -> MongeMap:
+def fit_map(
+    source: Tensor, target: Tensor, config: MongeTraining | None = None, device: str = "cpu"
+) -> MongeMap:
     """The map from ``source`` (n, d) to ``target`` (m, d), fitted with nothing written anywhere.
 
     Raises:
@@ -231,16 +239,6 @@ def fit_map(source: Tensor, target: Tensor, config: MongeTraining | None = None,
     trainer = MongeTrainer(config or MongeTraining(), source, target, device=device)
     trainer.run()
     return trainer.model.eval()
-
-
-def scaled(config: MongeTraining, share: float) -> MongeTraining:
-    """``config`` with its steps multiplied by ``share``."""
-    return replace(
-        config,
-        steps=max(round(config.steps * share), 1),
-        gap_steps=max(round(config.gap_steps * share), 1),
-        every=max(round(config.every * share), 1),
-    )
 
 
 def _check(source: Tensor, target: Tensor, config: MongeTraining) -> None:
@@ -253,7 +251,9 @@ def _check(source: Tensor, target: Tensor, config: MongeTraining) -> None:
     for name, points in (("source", source), ("target", target)):
         if len(points) < FEWEST:
             raise InputError(
-                f"The {name} has {len(points)} points.", field="data", remedy=f"A fit needs at least {FEWEST}."
+                f"The {name} has {len(points)} points.",
+                field="data",
+                remedy=f"A fit needs at least {FEWEST}.",
             )
         if not bool(torch.isfinite(points).all()):
             row = int((~torch.isfinite(points)).any(1).nonzero()[0])

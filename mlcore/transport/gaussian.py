@@ -50,6 +50,5 @@ def power(matrix: Tensor, exponent: float) -> Tensor:
 def _covariance(points: Tensor, share: float) -> Tensor:
     centred = points - points.mean(0)
     found = centred.mT @ centred / len(points)
-    ridge = share * found.diagonal().mean()
-    ridge = torch.where(ridge > 0, ridge, torch.ones_like(ridge))
+    ridge = share * found.diagonal().mean().clamp(min=1e-12)
     return found + ridge * torch.eye(len(found), dtype=found.dtype, device=found.device)

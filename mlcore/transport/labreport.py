@@ -213,7 +213,8 @@ def _status(outcome: Outcome, solver: Solver) -> dict[str, Any]:
     good = outcome.status == Status.CONVERGED
     error = max(outcome.row_error, outcome.column_error)
     errors = f"the larger marginal error is {error:.2g}, the tolerance {outcome.tolerance:.2g} of the mass."
-    sentence, remedy = f"Both marginals are met: {errors}", ""
+    met = "Both marginals are met" if solver.balanced else "The plan has the sums that its potentials ask for"
+    sentence, remedy = f"{met}: {errors}", ""
     if not good:
         after = f" after {outcome.iterations:,} iterations" if outcome.iterations else ""
         sentence, remedy = (

@@ -59,7 +59,9 @@ def read_table(path: Path, side: str) -> Tensor:
     try:
         points, weights = read_points(path.name, _bytes(path), side)
     except InputError as fault:
-        raise InputError(fault.message, field=fault.field, place=fault.place or path.name, remedy=fault.remedy) from None
+        raise InputError(
+            fault.message, field=fault.field, place=fault.place or path.name, remedy=fault.remedy
+        ) from None
     if weights is not None:
         raise InputError(
             f"{path.name} has weights, and a map is learnt from equally weighted points.",
@@ -73,7 +75,8 @@ def check_dimension(model: MongeMap, points: Tensor, path: Path) -> None:
     """Raises InputError where ``points`` (n, d) do not have the dimension of the map."""
     if points.shape[1] != model.config.dimension:
         raise InputError(
-            f"The points have {points.shape[1]} coordinates and the map {model.config.dimension}.", place=path.name
+            f"The points have {points.shape[1]} coordinates and the map {model.config.dimension}.",
+            place=path.name,
         )
 
 
@@ -107,14 +110,16 @@ def _arrays(path: Path, *names: str) -> list[Tensor]:
         ) from fault
     for name, array in zip(names, found, strict=True):
         if array.ndim != 2 or 0 in array.shape:
-            raise InputError(f"'{name}' must be a table (points, coordinates), got {array.shape}.", place=path.name)
+            raise InputError(
+                f"'{name}' must be a table (points, coordinates), got {array.shape}.", place=path.name
+            )
     return [torch.from_numpy(array) for array in found]
 
 
 def _parquet(path: Path) -> Tensor:
     content = _bytes(path)
     try:
-        import pyarrow.parquet as parquet
+        from pyarrow import parquet
     except ImportError as fault:
         raise InputError(
             "Parquet files are read by pyarrow, which is not installed.",
@@ -125,7 +130,7 @@ def _parquet(path: Path) -> Tensor:
         table = parquet.read_table(io.BytesIO(content))
         columns = [table.column(name).to_numpy() for name in table.column_names]
         return torch.from_numpy(np.stack(columns, 1).astype(np.float32))
-    except Exception as fault:  # noqa: BLE001 - pyarrow has its own family, and a column may hold anything
+    except Exception as fault:  # pyarrow has its own family, and a column may hold anything
         raise InputError(
             "The file is no readable Parquet table of numbers.",
             place=path.name,

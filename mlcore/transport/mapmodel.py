@@ -38,7 +38,9 @@ class MapConfig:
     width: int = 128
     layers: int = 3
     cost: str = "squared_euclidean"  # see costs.COSTS
-    parameter: float = 0.0  # of the cost: p of pnorm (to its power), the strength of elastic; 0 for its default
+    parameter: float = (
+        0.0  # of the cost: p of pnorm (to its power), the strength of elastic; 0 for its default
+    )
     start: str = "linear"  # where a free map begins: one of STARTS
 
     def ground(self) -> Cost:

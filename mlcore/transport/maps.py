@@ -6,6 +6,7 @@ Every map and field takes points (n, d). Free and structured maps add what they 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -22,7 +23,7 @@ class Perceptron(nn.Module):
         super().__init__()
         sizes = [dimension, *widths]
         layers: list[nn.Module] = []
-        for before, after in zip(sizes, sizes[1:], strict=False):
+        for before, after in pairwise(sizes):
             layers += [nn.Linear(before, after), nn.GELU()]
         last = nn.Linear(sizes[-1], outputs)
         with torch.no_grad():
@@ -86,7 +87,7 @@ class FreeMap(nn.Module):
 
 
 class StructuredMap(nn.Module):
-    """``T(x) = x - grad h*(F(x))`` for a cost ``h(x - y)``: optimal where ``F`` is the gradient of a c-concave function.
+    """``T(x) = x - grad h*(F(x))`` for a cost ``h(x - y)``: optimal for the gradient ``F`` of a c-concave function.
 
     Raises:
         ValueError: the cost is no strictly convex function of x - y.
@@ -95,7 +96,9 @@ class StructuredMap(nn.Module):
     def __init__(self, dimension: int, cost: Cost, field: nn.Module) -> None:
         super().__init__()
         if not isinstance(cost, StrictlyConvexCost):
-            raise ValueError(f"{cost} is no strictly convex function of x - y; use a free map")
+            raise ValueError(  # noqa: TRY004 - a cost of the right type, in the wrong place
+                f"{cost} is no strictly convex function of x - y; use a free map"
+            )
         cost.conjugate_gradient(torch.zeros(1))  # what it refuses, it refuses now
         self.cost, self.units, self.field = cost, Units(dimension), field
 
@@ -118,8 +121,8 @@ class SphereMap(nn.Module):
 class ConvexMap(nn.Module):
     """Brenier's form: the gradient of a convex potential, in coordinates in which the Gaussian map is the identity.
 
-    ``u = R (x - m) / s``, ``T(x) = s R grad f(u) + n`` with a symmetric ``R``: the gradient of ``s^2 f(u(x)) + <n, x>``,
-    again convex.
+    ``u = R (x - m) / s``, ``T(x) = s R grad f(u) + n`` with a symmetric ``R``: the gradient of the convex function
+    ``s^2 f(u(x)) + <n, x>``.
     """
 
     root: Tensor
@@ -145,7 +148,7 @@ class ConvexMap(nn.Module):
         self.unroot.copy_(power(matrix, -0.5))
         self.source_centre.copy_(linear.source_centre)
         self.target_centre.copy_(linear.target_centre)
-        self.spread.copy_(1.0)
+        self.spread.fill_(1.0)
         self.spread.copy_(self.enter(source).square().mean().sqrt())
 
     def enter(self, x: Tensor) -> Tensor:

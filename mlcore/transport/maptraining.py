@@ -11,7 +11,7 @@ from torch import Tensor
 from mlcore.runtime.errors import ModelError
 from mlcore.runtime.progress import Progress
 from mlcore.transport.fitting import MongeTrainer, MongeTraining
-from mlcore.transport.scores import entropic_map, on_held_out, verdict
+from mlcore.transport.scores import Map, entropic_map, on_held_out, verdict
 
 
 def train(
@@ -40,7 +40,7 @@ def train(
     if progress.stopping:
         return {"stopped": True}
     model = trainer.model.eval().cpu()
-    maps = {
+    maps: dict[str, Map] = {
         "map": model.carry,
         "identity": lambda x: x,
         "linear": model.linear,
@@ -76,4 +76,6 @@ def model_folder(path: Path) -> Path:
     for folder in (path, path / "model"):
         if (folder / "card.json").exists():
             return folder
-    raise ModelError(f"{path} holds no trained map: there is no card.json in it. Train one with mlcore train monge.")
+    raise ModelError(
+        f"{path} holds no trained map: there is no card.json in it. Train one with mlcore train monge."
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Protocol
 
 import torch
@@ -39,27 +40,35 @@ class Objective(Protocol):
         ...
 
 
+@dataclass(frozen=True, eq=False)
+class Clouds:
+    """Points (n, d) to train on and points that training does not see."""
+
+    source: Tensor
+    target: Tensor
+    held_source: Tensor
+    held_target: Tensor
+
+
 class SemiDual:
     """``E f(x) + E f*(y)``: an unbiased loss in any dimension, since no two points are ever matched.
 
-    The inverse image of every target point is kept, and improved by a few steps whenever its batch comes. ``score`` is
-    the value against that of the linear map, in percent of half the target's variance, the scale of L2-UVP: for a
-    potential with a 1-Lipschitz gradient, the distance of the score from its optimum bounds the L2-UVP of the map.
+    The inverse image of every target point is kept, and improved by ``steps`` steps whenever its batch comes.
+    ``score`` is the value against that of the linear map, in percent of half the target's variance: where the true
+    map stretches little, its distance from the best value is about the L2-UVP, so that -10 is 10 points better than
+    the linear map.
     """
 
-    def __init__(self, source: Tensor, target: Tensor, held_source: Tensor, held_target: Tensor, steps: int) -> None:
-        self.source, self.target, self.steps = source, target, steps
-        self.held_source, self.held_target = held_source, held_target
-        self.inverses = torch.empty(0)
-        self.held_inverses = torch.empty(0)
-
-    def prepare(self, network: ConvexMap) -> None:
-        """Enter the coordinates of ``network``; inverse images begin where the linear map has them."""
-        self.source, self.held_source = network.enter(self.source), network.enter(self.held_source)
-        self.target, self.held_target = network.enter_target(self.target), network.enter_target(self.held_target)
+    def __init__(self, clouds: Clouds, network: ConvexMap, steps: int) -> None:
+        self.source, self.held_source = network.enter(clouds.source), network.enter(clouds.held_source)
+        self.target = network.enter_target(clouds.target)
+        self.held_target = network.enter_target(clouds.held_target)
+        self.steps = steps
+        # inverse images begin where the linear map, the identity in these coordinates, has them
         self.inverses, self.held_inverses = self.target.clone(), self.held_target.clone()
-        self.variance = float(self.held_target.var(0, correction=0).sum())
-        self.linear = 0.5 * float(self.held_source.square().sum(1).mean() + self.held_target.square().sum(1).mean())
+        self.variance = float(self.held_target.var(0, correction=0).sum()) or 1.0
+        squares = self.held_source.square().sum(1).mean() + self.held_target.square().sum(1).mean()
+        self.linear = 0.5 * float(squares)
 
     def loss(self, model: MongeMap, rows: Tensor, columns: Tensor) -> tuple[Tensor, dict[str, float]]:
         potential = _convex(model).potential
@@ -95,21 +104,19 @@ class RegularisedFit:
 
     def __init__(
         self,
-        source: Tensor,
-        target: Tensor,
-        held_source: Tensor,
-        held_target: Tensor,
+        clouds: Clouds,
         model: MongeMap,
         *,
         strength: float,
         fit_epsilon: float,
         gap_epsilon: float,
     ) -> None:
-        self.source, self.target = source, target
-        self.held_source, self.held_target = held_source, held_target
+        self.source, self.target = clouds.source, clouds.target
+        self.held_source, self.held_target = clouds.held_source, clouds.held_target
         self.strength = strength
-        self.fit_scale = _mean_cost(SquaredEuclidean().matrix(source[:_SAMPLE], target[:_SAMPLE]))
-        self.gap_scale = _mean_cost(model.cost.matrix(source[:_SAMPLE], target[:_SAMPLE]))
+        source, target = clouds.source[:_SAMPLE], clouds.target[:_SAMPLE]
+        self.fit_scale = _mean_cost(SquaredEuclidean().matrix(source, target))
+        self.gap_scale = _mean_cost(model.cost.matrix(source, target))
         self.fit_epsilon = fit_epsilon * self.fit_scale
         self.gap_epsilon = gap_epsilon * self.gap_scale
 
@@ -131,7 +138,9 @@ class RegularisedFit:
         value = fit / self.fit_scale
         parts = {"divergence": fit.item()}
         if with_gap:
-            gap = monge_gap(x, mapped, model.cost, self.gap_epsilon, tolerance=_TOLERANCE, max_iterations=500).value
+            gap = monge_gap(
+                x, mapped, model.cost, self.gap_epsilon, tolerance=_TOLERANCE, max_iterations=500
+            ).value
             value = value + self.strength * gap / self.gap_scale
             parts["gap"] = gap.item()
         return value, parts

@@ -63,11 +63,11 @@ QUANTITIES: dict[str, Quantity] = {
     "beta": Quantity(
         "β, absolute", "cost", "β as given times the statistic of the costs that it is a share of"
     ),
-    "rho_a": Quantity("ρ of the source, absolute", "cost", "ρ as given times the statistic of the costs"),
-    "rho_b": Quantity("ρ of the target, absolute", "cost", "ρ as given times the statistic of the costs"),
+    "rho_a": Quantity("ρ₁, absolute", "cost", "ρ as given times the statistic of the costs"),
+    "rho_b": Quantity("ρ₂, absolute", "cost", "ρ as given times the statistic of the costs"),
     "mass": Quantity("mass of the plan", "mass", "Σᵢⱼ Pᵢⱼ"),
-    "row_penalty": Quantity("penalty of the source", "cost", "ρₐ KL(P1 | a)"),
-    "column_penalty": Quantity("penalty of the target", "cost", "ρ_b KL(Pᵀ1 | b)"),
+    "row_penalty": Quantity("penalty of the source", "cost", "ρ₁ KL(P1 | a)"),
+    "column_penalty": Quantity("penalty of the target", "cost", "ρ₂ KL(Pᵀ1 | b)"),
     "nonzeros": Quantity("links", "", "entries of the plan above 10⁻⁹ of the mass"),
     "density": Quantity("density", "", "links / (n m)"),
     "entropy": Quantity("entropy of the plan", "nats", "H(P) = −Σ Pᵢⱼ log Pᵢⱼ, the plan scaled to mass 1"),
@@ -84,6 +84,6 @@ QUANTITIES: dict[str, Quantity] = {
 }
 #: with mass that may stay behind, the errors are measured from what the potentials ask for
 UNBALANCED_FORMULAS = {
-    "row_error": "Σᵢ |Σⱼ Pᵢⱼ − aᵢ exp(−fᵢ/ρₐ)|, the L1 distance of the row sums from what f and g ask for",
-    "column_error": "Σⱼ |Σᵢ Pᵢⱼ − bⱼ exp(−gⱼ/ρ_b)|, the L1 distance of the column sums from what f and g ask for",
+    "row_error": "Σᵢ |Σⱼ Pᵢⱼ − aᵢ exp(−fᵢ/ρ₁)|, the L1 distance of the row sums from what f and g ask for",
+    "column_error": "Σⱼ |Σᵢ Pᵢⱼ − bⱼ exp(−gⱼ/ρ₂)|, the L1 distance of the column sums from what f and g ask for",
 }

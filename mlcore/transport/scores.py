@@ -89,9 +89,7 @@ def entropic_map(source: Tensor, target: Tensor, cost: Cost) -> Map:
 
 
 @torch.no_grad()
-def on_held_out(
-    maps: Mapping[str, Map], x: Tensor, y: Tensor, cost: Cost
-) -> dict[str, dict[str, float]]:
+def on_held_out(maps: Mapping[str, Map], x: Tensor, y: Tensor, cost: Cost) -> dict[str, dict[str, float]]:
     """Divergence of the image of ``x`` from ``y``, and Monge gap, of every map, on the same points and epsilons.
 
     The divergence is Sinkhorn's with the squared Euclidean distance; both epsilons are 0.01 of the mean cost between

@@ -253,8 +253,8 @@ def _rho(name: str, label: str, side: str) -> Parameter:
 ENTROPIC = (_epsilon(0.05), _RELATIVE, _TOLERANCE, _iterations(5_000))
 UNBALANCED = (
     _epsilon(0.05),
-    _rho("rho_a", "ρ of the source", "source"),
-    _rho("rho_b", "ρ of the target", "target"),
+    _rho("rho_a", "ρ₁, source", "source"),
+    _rho("rho_b", "ρ₂, target", "target"),
     _RELATIVE,
     _TOLERANCE,
     _iterations(5_000),
@@ -316,7 +316,7 @@ SOLVERS: dict[str, Solver] = {
             "unbalanced",
             "Unbalanced Sinkhorn",
             "Mass may be left behind or invented at a price ρ a side: for outliers and for clouds of different mass.",
-            "min ⟨P, C⟩ + ε KL(P | a bᵀ) + ρₐ KL(P1 | a) + ρ_b KL(Pᵀ1 | b)",
+            "min ⟨P, C⟩ + ε KL(P | a bᵀ) + ρ₁ KL(P1 | a) + ρ₂ KL(Pᵀ1 | b)",
             UNBALANCED,
             _unbalanced,
             "allow more iterations. A larger ε or a smaller ρ ends sooner, but answers another problem",

@@ -20,7 +20,7 @@ from mlcore.transport.sparse_lists import Candidates
 _LOOKED_AT = 16  # best entries of a column that are looked at first
 _MANY = 0.3  # share of lost columns from which a problem is listed anew
 _SHORTEST = 1e-5
-_FORCING = 0.05  # accuracy of the linear solves
+_FORCING = 0.2  # accuracy of the linear solves
 _SUFFICIENT = 1e-4
 _DAMPING, _HEAVIEST = 0.1, 100.0  # of the Hessian's diagonal, as a share of the relative error
 

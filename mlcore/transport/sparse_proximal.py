@@ -19,9 +19,9 @@ from mlcore.transport.sparse_lists import Candidates
 from mlcore.transport.sparse_newton import Climb, State, evaluate
 
 #: mu / gamma of the proximal steps; the last repeats
-SCHEDULE = (0.3, 0.1, 0.1, 0.1, 0.03, 0.03, 0.01, 0.01, 0.01, 0.003)
+SCHEDULE = (0.3, 0.1, 0.03, 0.03, 0.01, 0.01, 0.003, 0.003)
 _NEWTON_STEPS = 30
-_LOOSEST, _TIGHTER, _TIGHTEST = 3e-3, 0.4, 1e-7  # inner row error: of the first step, per step, of the last
+_LOOSEST, _TIGHTER, _TIGHTEST = 1e-2, 0.5, 1e-7  # inner row error: of the first step, per step, of the last
 
 
 class Relaxed(NamedTuple):

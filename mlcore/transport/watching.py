@@ -103,7 +103,8 @@ def _lattice(points: Tensor, lines: int) -> Tensor:
     low, high = points.amin(0), points.amax(0)
     margin = _MARGIN * (high - low)
     across, up = (
-        torch.linspace(float(low[axis] - margin[axis]), float(high[axis] + margin[axis]), lines) for axis in (0, 1)
+        torch.linspace(float(low[axis] - margin[axis]), float(high[axis] + margin[axis]), lines)
+        for axis in (0, 1)
     )
     return torch.stack(torch.meshgrid(across, up, indexing="xy"), -1)
 
@@ -115,4 +116,6 @@ def _gap_of_identity(trainer: MongeTrainer) -> float:
     objective = trainer.objective
     assert isinstance(objective, RegularisedFit)
     x = objective.held_source
-    return float(monge_gap(x, x, trainer.model.cost, objective.gap_epsilon, tolerance=1e-3, max_iterations=500).value)
+    return float(
+        monge_gap(x, x, trainer.model.cost, objective.gap_epsilon, tolerance=1e-3, max_iterations=500).value
+    )

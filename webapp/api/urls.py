@@ -20,6 +20,7 @@ from webapp.api.views.transport import (
     TransportFileView,
     TransportPlanView,
     TransportSolversView,
+    TransportSweepView,
 )
 
 app_name = "api"
@@ -45,6 +46,7 @@ v1 = [
     path("transport/plan/", TransportPlanView.as_view(), name="transport-plan"),
     path("transport/estimate/", TransportEstimateView.as_view(), name="transport-estimate"),
     path("transport/file/", TransportFileView.as_view(), name="transport-file"),
+    path("transport/sweep/", TransportSweepView.as_view(), name="transport-sweep"),
     path("transport/solvers/", TransportSolversView.as_view(), name="transport-solvers"),
 ]
 

@@ -81,6 +81,12 @@ def context(
     return shown | _answered(state, answer, base_url)
 
 
+def clouds_and_cost(state: LabState) -> dict[str, Any]:
+    """The problem without its solver."""
+    problem = state.problem()
+    return {name: problem[name] for name in ("source", "target", "cost", "cost_parameters")}
+
+
 def _titled(problem: Problem) -> Problem:
     """The same with a title that fits: nothing is searched here."""
     if problem.status != 422:

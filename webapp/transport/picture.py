@@ -12,6 +12,7 @@ EMPTY_BOX = (-2.0, -1.5, 2.0, 1.5)
 MARGIN = 0.08
 MOST_POINTS = 1_500
 FAINTEST = 0.12
+CORNER = 0.06
 
 
 @dataclass(frozen=True)
@@ -173,4 +174,8 @@ def _ticks(start: float, length: float, place: Any) -> list[Tick]:
     step = next(power * factor for factor in (1, 2, 5, 10) if power * factor >= rough)
     first = math.ceil(start / step)
     values = [number * step for number in range(first, math.floor((start + length) / step) + 1)]
-    return [Tick(round(place(value), 1), f"{value:.6g}".replace("-", "−")) for value in values]
+    free = start + CORNER * length  # where the labels of both axes would meet, neither is written
+    return [
+        Tick(round(place(value), 1), f"{value:.6g}".replace("-", "−") if value > free else "")
+        for value in values
+    ]

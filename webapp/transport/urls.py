@@ -9,5 +9,6 @@ from webapp.transport import views
 app_name = "transport"
 urlpatterns = [
     path("", views.laboratory, name="laboratory"),
+    path("sweep/", views.sweep, name="sweep"),
     path("files/<str:kind>", views.download, name="download"),
 ]

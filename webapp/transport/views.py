@@ -63,6 +63,16 @@ def download(request: HttpRequest, kind: str) -> HttpResponse:
     return HttpResponse(content, content_type=content_type, headers=headers)
 
 
+@csrf_exempt
+@require_http_methods(["GET", "HEAD", "POST"])
+@friendly
+def sweep(request: HttpRequest) -> HttpResponse:
+    """What ε does to this problem: a table, as a section or a page of its own."""
+    state = page.resolved(LabState.read(request.POST or request.GET, inference.transport_solvers()), {})
+    shown = {"sweep": inference.transport_sweep(page.clouds_and_cost(state)), "query": state.query()}
+    return render(request, "transport/_sweep.html" if request.htmx else "transport/sweep.html", shown)
+
+
 def _uploads(request: HttpRequest, known: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """The files of the form, each side's name and content in base64. Raises BadInput for one that is too large."""
     out = {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import json
 import math
 import zipfile
@@ -23,6 +24,7 @@ from mlcore.transport.planfiles import FILES, file_of
 from mlcore.transport.pointfiles import read_points, read_text
 from mlcore.transport.samples import SAMPLES, sample
 from mlcore.transport.solvers import SOLVERS
+from mlcore.transport.sweeps import SHARES, sweep
 
 MOONS = {"sample": "moons", "n": 30, "seed": 1}
 RING = {"sample": "ring", "n": 40, "seed": 2}
@@ -249,6 +251,20 @@ def test_the_description_says_what_there_is():
         )
 
 
+def test_a_sweep_goes_from_blurred_to_exact():
+    found = strict(sweep(LabRequest(MOONS, RING)))
+    exact = solve(LabRequest(MOONS, RING, solver="exact"))["numbers"]["cost"]
+    assert found["exact"] == exact
+    assert [row["share"] for row in found["rows"]] == list(SHARES)
+    for larger, smaller in itertools.pairwise(found["rows"]):
+        assert smaller["excess"] < larger["excess"]
+        assert smaller["blur"] < larger["blur"]
+        assert smaller["fan_out"] < larger["fan_out"]
+    assert found["rows"][-1]["excess"] < 0.01 * exact
+    with pytest.raises(InputError, match="250,000"):
+        sweep(LabRequest({**MOONS, "n": 600}, {**RING, "n": 600}))
+
+
 # -- what is said of a plan --------------------------------------------------------------------------------------------
 
 
@@ -441,8 +457,8 @@ def test_the_snippet_for_pot_runs_and_gives_our_cost(tmp_path, monkeypatch):
         ("sinkhorn", "euclidean"),
         ("sinkhorn", "cosine"),
         ("sinkhorn", "pnorm"),
-    ]
-    + [("unbalanced", "squared_euclidean")],
+        ("unbalanced", "squared_euclidean"),
+    ],
 )
 def test_the_snippet_for_ott_runs_and_gives_our_cost(tmp_path, monkeypatch, solver, cost):
     pytest.importorskip("ott", reason="ott-jax is not installed")

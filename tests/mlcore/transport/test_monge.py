@@ -58,7 +58,9 @@ def test_gap_without_its_entropy_tends_to_the_assignment(cost: Cost) -> None:
     x = cloud(12, 2)
     mapped = images(x)["random"]
     found = monge_gap(x, mapped, cost, 0.003, tolerance=1e-4)
-    assert float(found.moved - found.transport.cost) == pytest.approx(float(exact_monge_gap(x, mapped, cost)), abs=0.01)
+    assert float(found.moved - found.transport.cost) == pytest.approx(
+        float(exact_monge_gap(x, mapped, cost)), abs=0.01
+    )
 
 
 @pytest.mark.parametrize("cost", COSTS, ids=str)
@@ -110,8 +112,7 @@ def test_gap_grows_with_nested_blocks() -> None:
     x = cloud(128, 4)
     mapped = torch.tanh(x @ cloud(4, 4, 3)) @ cloud(4, 4, 4)
     gaps = [
-        float(exact_monge_gap(x.view(-1, size, 4), mapped.view(-1, size, 4)).mean())
-        for size in (8, 32, 128)
+        float(exact_monge_gap(x.view(-1, size, 4), mapped.view(-1, size, 4)).mean()) for size in (8, 32, 128)
     ]
     assert gaps[0] < gaps[1] < gaps[2]
 
@@ -159,7 +160,8 @@ def test_gradient_agrees_with_finite_differences(cost: Cost) -> None:
     step = 1e-5
     with torch.no_grad():
         ends = [
-            monge_gap(x, mapped + sign * step * direction, cost, 1.0, tolerance=1e-12).value for sign in (1, -1)
+            monge_gap(x, mapped + sign * step * direction, cost, 1.0, tolerance=1e-12).value
+            for sign in (1, -1)
         ]
     assert float((slope * direction).sum()) == pytest.approx(float(ends[0] - ends[1]) / (2 * step), rel=1e-4)
 

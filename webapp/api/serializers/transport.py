@@ -120,6 +120,33 @@ class PlanFileBody(ProblemBody):
     )
 
 
+class SweepBody(StrictSerializer):
+    """Two clouds and a cost."""
+
+    source = CloudBody(help_text="Where mass is.")
+    target = CloudBody(help_text="Where it has to go.")
+    cost = text(40, default="squared_euclidean", help_text="Ground cost by name.")
+    cost_parameters = Values(required=False, help_text="Parameters of the cost by name.")
+
+
+class SweepRow(serializers.Serializer):
+    share = serializers.FloatField(help_text="ε as a share of the mean cost.")
+    epsilon = serializers.FloatField(help_text="ε, absolute.")
+    cost = serializers.FloatField(allow_null=True)
+    excess = serializers.FloatField(allow_null=True, help_text="Cost above the exact one.")
+    blur = serializers.FloatField(allow_null=True, help_text="In the unit of the coordinates.")
+    fan_out = serializers.FloatField(allow_null=True, help_text="Targets among which a source point divides.")
+    error = serializers.FloatField(allow_null=True, help_text="The larger marginal error.")
+    iterations = serializers.IntegerField()
+    seconds = serializers.FloatField()
+    converged = serializers.BooleanField()
+
+
+class SweepAnswer(serializers.Serializer):
+    exact = serializers.FloatField(help_text="Cost of the exact plan.")
+    rows = SweepRow(many=True)
+
+
 class CloudAnswer(serializers.Serializer):
     recipe = serializers.DictField(help_text="Where the points come from; a sampled cloud with its seed.")
     n = serializers.IntegerField()
@@ -462,5 +489,29 @@ SOLVERS = _answer(
             "links": 50_000,
             "matrix": 256,
         },
+    },
+)
+SWEEP_BODY = _body(
+    "Two points to two points",
+    {name: value for name, value in _PROBLEM.items() if name in {"source", "target"}},
+)
+SWEEP = _answer(
+    "One row",
+    {
+        "exact": 1.0,
+        "rows": [
+            {
+                "share": 0.1,
+                "epsilon": 0.15,
+                "cost": 1.0013,
+                "excess": 0.0013,
+                "blur": 0.036,
+                "fan_out": 1.01,
+                "error": 0.0,
+                "iterations": 4,
+                "seconds": 0.002,
+                "converged": True,
+            }
+        ],
     },
 )

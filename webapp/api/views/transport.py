@@ -72,6 +72,22 @@ class TransportFileView(ApiView):
         return HttpResponse(content, content_type=kind, headers=headers)
 
 
+class TransportSweepView(ApiView):
+    reads_only = True
+
+    @extend_schema(
+        operation_id="transport_sweep",
+        tags=["transport"],
+        summary="What ε does: Sinkhorn at seven strengths beside the exact plan",
+        request=shapes.SweepBody,
+        responses=shapes.SweepAnswer,
+        examples=[shapes.SWEEP_BODY, shapes.SWEEP],
+    )
+    def post(self, request: Request) -> Response:
+        """Sweep."""
+        return Response(inference.transport_sweep(self.read_body(shapes.SweepBody)))
+
+
 class TransportSolversView(ApiView):
     @extend_schema(
         operation_id="transport_solvers",
