@@ -213,7 +213,6 @@ def other_costs(args: argparse.Namespace) -> list[dict[str, Any]]:
         config = MongeTraining(
             cost=cost,
             gap_steps=args.steps,
-            gap_batch=256,
             start="identity",
             seed=args.seed,
             width=64,

@@ -6,7 +6,7 @@ import copy
 import json
 import math
 import time
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,7 @@ class MongeTraining:
 
     With ``kind="auto"`` the squared Euclidean distance gets a convex potential, fitted by the semi-dual; the geodesic
     distance a map of the sphere; every other cost a free map. These are fitted by a Sinkhorn divergence with the Monge
-    gap beside it, whose parameters are the four last of the list.
+    gap beside it, whose parameters are the six last of the list.
     """
 
     cost: str = "squared_euclidean"
@@ -49,8 +49,11 @@ class MongeTraining:
     average: float = 0.998  # decay of the averaged weights, which are what is kept
     every: int = 250  # steps between two looks at the held-out points
     checkpoint_minutes: float = 2.0
-    gap_steps: int = 3000  # instead of ``steps`` where the divergence is the loss
-    gap_batch: int = 512
+    gap_steps: int = (
+        4000  # these three take the place of steps, batch and rate where the divergence is the loss
+    )
+    gap_batch: int = 256
+    gap_rate: float = 2e-3
     strength: float = 0.3  # of the gap; both terms are in units of the mean cost between the clouds
     fit_epsilon: float = 0.02  # shares of the mean cost
     gap_epsilon: float = 0.01
@@ -58,7 +61,7 @@ class MongeTraining:
 
 PRESETS = {
     "cpu": MongeTraining(),
-    "small": MongeTraining(steps=1500, gap_steps=500, batch=256, gap_batch=256, every=100, average=0.99),
+    "small": MongeTraining(steps=1500, gap_steps=500, batch=256, every=100, average=0.99),
     "gpu": MongeTraining(
         steps=40_000, batch=2048, gap_steps=20_000, gap_batch=2048, average=0.999, every=1000
     ),
@@ -113,7 +116,8 @@ class MongeTrainer:
         self.dual = isinstance(self.objective, SemiDual)
         self.steps = config.steps if self.dual else config.gap_steps
         self.batch = min(config.batch if self.dual else config.gap_batch, len(self.source), len(self.target))
-        self.optimizer = torch.optim.Adam(self.model.parameters(), lr=config.rate, betas=(0.9, 0.99))
+        self.rate = config.rate if self.dual else config.gap_rate
+        self.optimizer = torch.optim.Adam(self.model.parameters(), lr=self.rate, betas=(0.9, 0.99))
         self.step = 0
         self.best_score, self.best = math.inf, {k: v.clone() for k, v in self.average.state_dict().items()}
         self._orders: dict[int, tuple[int, np.ndarray]] = {}
@@ -161,9 +165,7 @@ class MongeTrainer:
     def advance(self) -> dict[str, float]:
         """One step; its losses."""
         done = self.step / self.steps
-        rate = (
-            self.config.rate * min(1.0, (self.step + 1) / 50) * (0.02 + 0.49 * (1 + math.cos(math.pi * done)))
-        )
+        rate = self.rate * min(1.0, (self.step + 1) / 50) * (0.02 + 0.49 * (1 + math.cos(math.pi * done)))
         self.optimizer.param_groups[0]["lr"] = rate
         rows, columns = (self._draw(side) for side in (0, 1))
         loss, parts = self.objective.loss(self.model, rows, columns)

@@ -120,7 +120,7 @@ def _cells(line: str) -> list[str]:
 
 def _number(cell: str) -> float | None:
     try:
-        return float(cell)
+        return float(cell.replace("−", "-"))
     except ValueError:
         return None
 

@@ -67,7 +67,7 @@ class Solver:
     balanced: bool = True
     on_cpu: bool = False  # runs on the CPU whatever the device
     passes: Callable[[Mapping[str, Any], float], tuple[float, float]] = lambda _values, _mean: (1, 1)
-    copies: int = 6  # of the cost matrix held at the same time, measured
+    copies: int = 8  # of the cost matrix held at the same time, measured
 
 
 def statistic(cost: Tensor, a: Tensor, b: Tensor, name: str) -> float:
@@ -257,7 +257,7 @@ UNBALANCED = (
     _rho("rho_b", "ρ₂, target", "target"),
     _RELATIVE,
     _TOLERANCE,
-    _iterations(5_000),
+    _iterations(2_000),
 )
 PROXIMAL = (
     Parameter(
@@ -285,7 +285,7 @@ def _entropic_passes(values: Mapping[str, Any], mean: float) -> tuple[float, flo
 
 def _unbalanced_passes(values: Mapping[str, Any], mean: float) -> tuple[float, float]:
     usual, most = _entropic_passes(values, mean)
-    return 12 * usual, 12 * most  # every step is made in the log domain
+    return 25 * usual, 25 * most  # every step is made in the log domain
 
 
 SOLVERS: dict[str, Solver] = {
@@ -322,7 +322,7 @@ SOLVERS: dict[str, Solver] = {
             "allow more iterations. A larger ε or a smaller ρ ends sooner, but answers another problem",
             balanced=False,
             passes=_unbalanced_passes,
-            copies=9,
+            copies=10,
         ),
         Solver(
             "ipot",
@@ -332,7 +332,8 @@ SOLVERS: dict[str, Solver] = {
             PROXIMAL,
             _ipot,
             "allow more outer steps; the column sums are met at every step, the row sums only at the end",
-            passes=lambda values, _mean: (values["steps"], values["steps"]),
+            passes=lambda values, _mean: (1.4 * values["steps"], 1.4 * values["steps"]),
+            copies=9,
         ),
     )
 }

@@ -26,6 +26,7 @@ class Candidates:
         self.source = torch.arange(len(cost), device=cost.device)  # where a problem lies in ``full``
         self.rows = rows  # (batch, n) bool: rows with mass
         self.length = min(length, cost.shape[2])
+        self.complete = self.length == cost.shape[2]  # nothing is off the lists
         self.reference = alpha.clone()
         shape = (*cost.shape[:2], self.length)
         self.index = torch.zeros(shape, dtype=torch.long, device=cost.device)
@@ -53,8 +54,7 @@ class Candidates:
         self.reference = torch.where(columns.all(1, keepdim=True), alpha, self.reference)
         for problem, column in self._chunks(columns):
             self._list(alpha, problem, column)
-        offsets = torch.arange(len(alpha), device=alpha.device).view(-1, 1, 1) * alpha.shape[1]
-        self.flat = self.index + offsets
+        self._flatten()
 
     def _chunks(self, columns: Tensor) -> list[tuple[Tensor, Tensor]]:
         # on a CPU, pieces that stay in the cache
@@ -81,10 +81,24 @@ class Candidates:
         else:
             self.rest[problem, column] = -torch.inf
 
+    @classmethod
+    def fixed(cls, cost: Tensor, rows: Tensor, index: Tensor) -> Candidates:
+        """Lists that are all there is: mass may go to ``index`` (batch, m, length) alone, which must not repeat."""
+        lists = object.__new__(cls)
+        lists.full, lists.rows, lists.length, lists.complete = cost, rows, index.shape[2], True
+        lists.source = torch.arange(len(cost), device=cost.device)
+        lists.index, lists.cost = index, cost.gather(2, index)
+        lists.reference = torch.zeros_like(cost[:, 0])
+        lists.bonus = torch.zeros_like(lists.cost)
+        lists.rest = torch.full_like(lists.cost[..., 0], -torch.inf)
+        lists._flatten()
+        return lists
+
     def grown(self, alpha: Tensor) -> Candidates:
         """Lists of twice the length."""
         other = self.select(torch.arange(len(alpha), device=alpha.device))
         other.length = min(2 * self.length, self.full.shape[2])
+        other.complete = other.length == self.full.shape[2]
         shape = (*self.index.shape[:2], other.length - self.length)
         other.index = torch.cat([self.index, self.index.new_zeros(shape)], 2)
         other.bonus = torch.cat([self.bonus, self.bonus.new_zeros(shape)], 2)
@@ -95,9 +109,12 @@ class Candidates:
     def select(self, problems: Tensor) -> Candidates:
         """The lists of some problems (indices); a copy, but for the costs."""
         other = object.__new__(Candidates)
-        other.length, other.full = self.length, self.full
+        other.length, other.full, other.complete = self.length, self.full, self.complete
         for name in ("source", "rows", "reference", "index", "cost", "bonus", "rest"):
             setattr(other, name, getattr(self, name)[problems])
-        offsets = torch.arange(len(problems), device=problems.device).view(-1, 1, 1) * self.rows.shape[1]
-        other.flat = other.index + offsets
+        other._flatten()
         return other
+
+    def _flatten(self) -> None:
+        first = torch.arange(len(self.index), device=self.index.device) * self.rows.shape[1]
+        self.flat = self.index + first.view(-1, 1, 1)

@@ -56,13 +56,15 @@ class Climb:
         self.steps = torch.zeros_like(mu, dtype=torch.long)
         self.stalled = torch.zeros_like(mu, dtype=torch.bool)
 
-    def run(self, goal: Callable[[Climb], Tensor], arrived: Callable[[Climb, State, Tensor], Tensor], rounds: int) -> None:
-        """Climb until every problem was let go, or for ``rounds`` evaluations.
+    def run(
+        self, goal: Callable[[Climb], Tensor], arrived: Callable[[Climb, State, Tensor], Tensor], rounds: int
+    ) -> State | None:
+        """Climb until every problem was let go, or for ``rounds`` evaluations; then the last state is returned.
 
         ``goal`` gives the L1 norm (batch,) of the gradient at which a problem has arrived; ``arrived`` takes the state
         and who is there (batch,) bool, and returns who is done.
         """
-        for _ in range(rounds):
+        for number in range(rounds):
             trial = self.alpha + self.length.unsqueeze(1) * self.step
             state, self.lists = evaluate(self.lists, trial, self.a, self.b, self.mu, self.columns)
             noise = 16 * torch.finfo(trial.dtype).eps * (state.value.abs() + (trial * self.a).abs().sum(1))
@@ -73,7 +75,9 @@ class Climb:
             there = (good & (state.gradient.abs().sum(1) <= goal(self))) | self.stalled
             done = arrived(self, state, there) if bool(there.any()) else there
             if bool(done.all()):
-                return
+                return None
+            if number == rounds - 1:
+                break
             # curvature was underestimated where a step had to be shortened: damp the next, and trust again later
             change = torch.where(self.length < 0.3, 8.0, torch.where(self.length < 1, 1.0, 0.2))
             self.damping = torch.where(good, (self.damping * change).clamp(_DAMPING, _HEAVIEST), self.damping)
@@ -92,6 +96,8 @@ class Climb:
             if bool(done.any()):
                 self._keep((~done).nonzero().squeeze(1))
 
+        return state
+
     def _keep(self, which: Tensor) -> None:
         self.lists = self.lists.select(which)
         for name in ("alpha", "a", "b", "mu", "problem", "value", "step", "length", "slope", "damping", "steps", "stalled"):
@@ -108,7 +114,7 @@ def evaluate(
     attempt = 0
     while True:
         found = widened(columns, lists.scores(alpha), b, mu.unsqueeze(1).expand_as(b), _LOOKED_AT)
-        if lists.length == lists.full.shape[2]:
+        if lists.complete:
             break
         lost = ((lists.bound(alpha) > found.level) | found.short) & (b > 0)
         if not bool(lost.any()):

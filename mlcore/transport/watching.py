@@ -20,11 +20,9 @@ PLANE = MongeTraining(
     start="identity",
     width=64,
     gap_steps=600,
-    gap_batch=256,
-    rate=5e-3,
+    gap_rate=5e-3,
     average=0.97,
     every=20,
-    fit_epsilon=0.02,
 )
 
 

@@ -95,6 +95,7 @@ def _titled(problem: Problem) -> Problem:
 
 
 def _answered(state: LabState, answer: dict[str, Any], base_url: str) -> dict[str, Any]:
+    state = state.completed(answer)
     query = state.query()
     runs = [answer, *([answer["against"]] if "against" in answer else [])]
     clouds = [answer["problem"][side] for side in SIDES]

@@ -50,6 +50,10 @@ class Side:
         weights = None if self.points.weights is None else list(self.points.weights)
         return {"points": [list(row) for row in self.points.rows], "weights": weights}
 
+    def completed(self, recipe: Mapping[str, Any]) -> Side:
+        """The same with the number of points and the seed that a sample was made with."""
+        return self if self.by_hand else replace(self, n=str(recipe["n"]), seed=str(recipe["seed"]))
+
     def pairs(self, side: str) -> list[tuple[str, str]]:
         """Names and values for the address."""
         found = [(side, self.sample)]
@@ -130,6 +134,20 @@ class LabState:
         """The query string that leads here, with its question mark."""
         return f"?{urlencode(self.pairs())}"
 
+    def completed(self, answer: Mapping[str, Any]) -> LabState:
+        """The same with every value that ``answer`` was made with written out, so that no default can change it."""
+        sides = {side: getattr(self, side).completed(answer["problem"][side]["recipe"]) for side in SIDES}
+        found = replace(
+            self,
+            **sides,
+            cost=answer["problem"]["cost"]["name"],
+            cost_values=_typed(answer["problem"]["cost"]["parameters"]),
+            values=_typed(answer["solver"]["parameters"]),
+        )
+        if "against" not in answer:
+            return found
+        return replace(found, other_values=_typed(answer["against"]["solver"]["parameters"]))
+
     def with_points(self, side: str, points: Points) -> LabState:
         """The same with other points on one side."""
         changed = Side(points=points, text=packing.in_lines(points))
@@ -139,6 +157,14 @@ class LabState:
 def parameters(kinds: list[dict[str, Any]], name: str) -> list[dict[str, Any]]:
     """The parameters of the solver or cost called ``name``; none for an unknown one."""
     return next((kind["parameters"] for kind in kinds if kind["name"] == name), [])
+
+
+def _typed(values: Mapping[str, Any]) -> dict[str, str]:
+    """Values as they are typed; a box that is not ticked is left out."""
+    written = {
+        name: "true" if value is True else str(value) for name, value in values.items() if value is not False
+    }
+    return {name: value.removesuffix(".0") for name, value in written.items()}
 
 
 def _values(query: QueryDict, prefix: str, known: list[dict[str, Any]]) -> dict[str, str]:

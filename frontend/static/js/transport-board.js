@@ -7,7 +7,7 @@ const MOST = 2000;
 let tool = "source";
 
 const isPoint = (line) => line.trim() && !line.trim().startsWith("#") && !/[a-df-z]/i.test(line);
-const numbers = (line) => line.split(/[,;\s]+/).filter(Boolean).map(Number);
+const numbers = (line) => line.replaceAll("−", "-").split(/[,;\s]+/).filter(Boolean).map(Number);
 
 function viewOf(board) {
   const { left, top, scale } = board.dataset;

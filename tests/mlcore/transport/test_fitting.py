@@ -16,6 +16,7 @@ from mlcore.runtime.errors import InputError
 from mlcore.runtime.progress import NullProgress
 from mlcore.transport.fitting import PRESETS, MongeTrainer, MongeTraining, fit_map, map_config
 from mlcore.transport.maptraining import train
+from mlcore.transport.samples import sample
 from mlcore.transport.scores import (
     against_pairs,
     displacement_cosine,
@@ -24,7 +25,7 @@ from mlcore.transport.scores import (
     on_held_out,
     verdict,
 )
-from mlcore.transport.watching import watch
+from mlcore.transport.watching import PLANE, watch
 
 TINY = replace(PRESETS["small"], width=16, steps=30, gap_steps=8, every=10, batch=32, gap_batch=32)
 
@@ -57,7 +58,7 @@ def test_gaussian_map_is_recovered(dimension: int) -> None:
 
 @pytest.mark.slow
 def test_bent_map_is_recovered_where_the_linear_map_fails() -> None:
-    """``T = x + 1.5 sign(x_1) e_1`` smoothed: the gradient of a convex function, far from linear."""
+    """``T(x) = x + 1.5 tanh(4 x)``: the gradient of a convex function, far from linear."""
     random = torch.Generator().manual_seed(1)
     x, other = (torch.randn(4000, 4, generator=random) for _ in range(2))
 
@@ -66,29 +67,23 @@ def test_bent_map_is_recovered_where_the_linear_map_fails() -> None:
 
     model = fit_map(x, true(other), replace(PRESETS["small"], steps=600))
     found = against_pairs(model, x, true(x))
-    assert found["l2_uvp"] < 1.5 < found["baselines"]["linear"]["l2_uvp"]
-    assert found["cosine"] > 0.98
+    assert found["l2_uvp"] < 0.4 * found["baselines"]["linear"]["l2_uvp"]
+    assert found["cosine"] > 0.95
     assert found["gap"] == pytest.approx(0, abs=1e-4)
 
 
 @pytest.mark.slow
 def test_without_the_gap_the_fit_succeeds_and_the_map_is_not_optimal() -> None:
-    random = torch.Generator().manual_seed(2)
-    x = torch.randn(2000, 2, generator=random)
-    turn = torch.tensor([[-1.0, 0], [0, -1.0]])
-    y = torch.randn(2000, 2, generator=random)
-    config = MongeTraining(
-        kind="free", start="identity", width=32, gap_steps=250, gap_batch=128, average=0.98, rate=5e-3
-    )
-    gaps = {}
-    for strength in (0.0, 1.0):
-        trainer = MongeTrainer(replace(config, strength=strength), x, y)
-        trainer.model.network.base.matrix.copy_(turn)  # pushes forward rightly, and is far from optimal
-        trainer.run()
-        scores = on_held_out({"map": trainer.model.carry}, x[:500], y[:500], trainer.model.cost)["map"]
-        assert scores["divergence"] < 0.15
-        gaps[strength] = scores["gap"]
-    assert gaps[1.0] < 0.5 * gaps[0.0]
+    x, y = (torch.from_numpy(sample(name, 1500, 0)).float() for name in ("moons", "circles"))
+    config = replace(PLANE, gap_steps=400, gap_batch=128)
+    scores = {}
+    for strength in (0.0, 0.3):
+        model = fit_map(x, y, replace(config, strength=strength))
+        maps = {"map": model.carry, "identity": lambda points: points}
+        found = on_held_out(maps, x[:500], y[:500], model.cost)
+        assert found["map"]["divergence"] < 0.4 * found["identity"]["divergence"]
+        scores[strength] = found["map"]["gap"] - found["identity"]["gap"]
+    assert scores[0.3] < 0.2 * scores[0.0]
 
 
 @pytest.mark.parametrize("kind", ["convex", "free", "conservative"])

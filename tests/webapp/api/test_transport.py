@@ -13,6 +13,7 @@ from rest_framework.test import APIClient
 
 from tests.webapp.api.test_schema import same_shape
 from webapp.api.serializers import transport as shapes
+from webapp.transport import api_examples as examples
 
 PLAN, ESTIMATE, FILE = (f"/api/v1/transport/{name}/" for name in ("plan", "estimate", "file"))
 PROBLEM = {
@@ -30,10 +31,10 @@ def post(client: APIClient, address: str, body: Any, status: int = 200) -> Any:
 @pytest.mark.parametrize(
     ("serializer", "example"),
     [
-        (shapes.PlanAnswer, shapes.PLAN),
-        (shapes.EstimateAnswer, shapes.ESTIMATE),
-        (shapes.SolversAnswer, shapes.SOLVERS),
-        (shapes.SweepAnswer, shapes.SWEEP),
+        (shapes.PlanAnswer, examples.PLAN),
+        (shapes.EstimateAnswer, examples.ESTIMATE),
+        (shapes.SolversAnswer, examples.SOLVERS),
+        (shapes.SweepAnswer, examples.SWEEP),
     ],
 )
 def test_an_example_has_the_shape_that_is_promised(
@@ -45,10 +46,10 @@ def test_an_example_has_the_shape_that_is_promised(
 @pytest.mark.parametrize(
     ("serializer", "example"),
     [
-        (shapes.PlanBody, shapes.PROBLEM_BODY),
-        (shapes.PlanBody, shapes.SAMPLED_BODY),
-        (shapes.PlanFileBody, shapes.FILE_BODY),
-        (shapes.SweepBody, shapes.SWEEP_BODY),
+        (shapes.PlanBody, examples.PROBLEM_BODY),
+        (shapes.PlanBody, examples.SAMPLED_BODY),
+        (shapes.PlanFileBody, examples.FILE_BODY),
+        (shapes.SweepBody, examples.SWEEP_BODY),
     ],
 )
 def test_an_example_body_is_accepted(serializer: type[serializers.Serializer], example: Any) -> None:
@@ -65,8 +66,8 @@ def test_a_plan_has_the_shape_of_the_schema(client: APIClient) -> None:
 
 
 def test_the_example_of_the_schema_is_what_comes_back(client: APIClient) -> None:
-    answer = post(client, PLAN, shapes.PROBLEM_BODY.value)
-    promised = shapes.PLAN.value
+    answer = post(client, PLAN, examples.PROBLEM_BODY.value)
+    promised = examples.PLAN.value
     assert answer["plan"] == promised["plan"]
     assert answer["problem"] == promised["problem"]
     assert answer["numbers"]["cost"] == promised["numbers"]["cost"] == 1
@@ -103,8 +104,8 @@ def test_what_is_listed_can_be_asked(client: APIClient) -> None:
 def test_a_sweep_has_the_shape_of_the_schema(client: APIClient) -> None:
     answer = post(client, "/api/v1/transport/sweep/", PROBLEM)
     assert same_shape(shapes.SweepAnswer(answer).data, answer)
-    example = post(client, "/api/v1/transport/sweep/", shapes.SWEEP_BODY.value)
-    row, promised = example["rows"][2], shapes.SWEEP.value["rows"][0]
+    example = post(client, "/api/v1/transport/sweep/", examples.SWEEP_BODY.value)
+    row, promised = example["rows"][2], examples.SWEEP.value["rows"][0]
     for name in ("share", "epsilon", "cost", "blur", "fan_out"):
         assert row[name] == pytest.approx(promised[name], rel=0.02), name
 

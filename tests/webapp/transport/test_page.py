@@ -181,6 +181,28 @@ def test_the_page_shows_what_is_sent_to_other_programs(page):
     assert "ot.emd(a, b, C)" in text
 
 
+def test_the_permanent_link_leaves_nothing_to_defaults(page):
+    text = page("?source=moons&target=ring&solver=sinkhorn&with=unbalanced&cost=pnorm")
+    link = re.search(r'<pre id="lab-link">(.*?)</pre>', text)[1].replace("&amp;", "&")
+    for part in (
+        "source_n=60",
+        "target_seed=0",
+        "epsilon=0.05",
+        "relative=mean",
+        "max_iterations=5000",
+        "cost_p=1",
+    ):
+        assert part in link
+    assert "with_rho_b=1" in link
+    again = page(link[link.index("?") :])
+    assert number(again, "cost") == number(text, "cost")
+    assert re.search(r'<pre id="lab-link">(.*?)</pre>', again)[1].replace("&amp;", "&") == link
+
+
+def test_a_true_minus_is_a_minus(page):
+    assert ">-0.5, 1</textarea>" in page("?source=points&source_points=−0.5 1%0A&target=ring")
+
+
 def test_what_is_typed_is_never_markup(page):
     text = page("?source=%3Cscript%3E&target=ring&solver=%3Cb%3E", 422)
     assert "<script>" not in text

@@ -10,6 +10,7 @@ from rest_framework.response import Response
 from webapp.api.serializers import transport as shapes
 from webapp.api.serializers.parameters import NoParameters
 from webapp.api.views.base import ApiView
+from webapp.transport import api_examples as examples
 from workers import inference
 
 
@@ -27,7 +28,7 @@ class TransportPlanView(ApiView):
         ),
         request=shapes.PlanBody,
         responses=shapes.PlanAnswer,
-        examples=[shapes.PROBLEM_BODY, shapes.SAMPLED_BODY, shapes.PLAN],
+        examples=[examples.PROBLEM_BODY, examples.SAMPLED_BODY, examples.PLAN],
     )
     def post(self, request: Request) -> Response:
         """Solve."""
@@ -43,7 +44,7 @@ class TransportEstimateView(ApiView):
         summary="The memory and time that a problem will need",
         request=shapes.PlanBody,
         responses=shapes.EstimateAnswer,
-        examples=[shapes.PROBLEM_BODY, shapes.ESTIMATE],
+        examples=[examples.PROBLEM_BODY, examples.ESTIMATE],
     )
     def post(self, request: Request) -> Response:
         """Estimate."""
@@ -59,7 +60,7 @@ class TransportFileView(ApiView):
         summary="The whole plan, its links, or the problem as a file",
         request=shapes.PlanFileBody,
         responses=shapes.BINARY,
-        examples=[shapes.FILE_BODY],
+        examples=[examples.FILE_BODY],
     )
     def post(self, request: Request) -> HttpResponse:
         """Solve and send a file."""
@@ -81,7 +82,7 @@ class TransportSweepView(ApiView):
         summary="What ε does: Sinkhorn at seven strengths beside the exact plan",
         request=shapes.SweepBody,
         responses=shapes.SweepAnswer,
-        examples=[shapes.SWEEP_BODY, shapes.SWEEP],
+        examples=[examples.SWEEP_BODY, examples.SWEEP],
     )
     def post(self, request: Request) -> Response:
         """Sweep."""
@@ -94,7 +95,7 @@ class TransportSolversView(ApiView):
         tags=["transport"],
         summary="Solvers, costs and sampled clouds by name, with parameters, defaults and limits",
         responses=shapes.SolversAnswer,
-        examples=[shapes.SOLVERS],
+        examples=[examples.SOLVERS],
     )
     def get(self, request: Request) -> Response:
         """List them."""
