@@ -23,6 +23,7 @@ from mlcore.transport.objectives import Clouds, Objective, RegularisedFit, SemiD
 
 FEWEST = 32  # points that each cloud must have
 _NORM = 5.0  # of the gradient
+_FASTEST = 0.05
 
 
 @dataclass(frozen=True)
@@ -42,9 +43,9 @@ class MongeTraining:
     layers: int = 3
     seed: int = 0
     held_out: float = 0.1  # share of both clouds, at most 2,048 points
-    steps: int = 12_000
+    steps: int = 8000
     batch: int = 512
-    rate: float = 1e-2
+    rate: float = 0.1  # times the size of a weight, 1 / sqrt(dimension); at most _FASTEST
     inverse_steps: int = 2  # refinements of an inverse image whenever its batch comes
     average: float = 0.998  # decay of the averaged weights, which are what is kept
     every: int = 250  # steps between two looks at the held-out points
@@ -116,7 +117,8 @@ class MongeTrainer:
         self.dual = isinstance(self.objective, SemiDual)
         self.steps = config.steps if self.dual else config.gap_steps
         self.batch = min(config.batch if self.dual else config.gap_batch, len(self.source), len(self.target))
-        self.rate = config.rate if self.dual else config.gap_rate
+        dual_rate = min(config.rate / math.sqrt(source.shape[1]), _FASTEST)
+        self.rate = dual_rate if self.dual else config.gap_rate
         self.optimizer = torch.optim.Adam(self.model.parameters(), lr=self.rate, betas=(0.9, 0.99))
         self.step = 0
         self.best_score, self.best = math.inf, {k: v.clone() for k, v in self.average.state_dict().items()}

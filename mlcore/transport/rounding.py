@@ -20,7 +20,9 @@ from mlcore.transport.sparse_columns import Columns, plain_columns
 from mlcore.transport.sparse_lists import Candidates
 from mlcore.transport.sparse_newton import Climb, State
 
-_ROUNDS = 40  # evaluations of a restricted problem
+_ROUNDS = 25  # evaluations of a restricted problem
+_SHORT = 0.01  # share of its mass that a row lacks
+_REPAIRS = 5  # renewals of an infeasible support
 _DUST = 1e-13  # share of the mass below which a remainder is rounding
 _FORCED = 1e6  # an entry of the feasible plan counts more than any of the relaxed plan
 
@@ -53,6 +55,10 @@ def round_to_sparse(
     k = min(k, cost.shape[2])
     liking = preference(relaxed, alpha.unsqueeze(1) - cost)
     found = restricted(cost, a, b, gamma, alpha, liking.topk(k, dim=2).indices, tolerance)
+    for _ in range(_REPAIRS):
+        if bool(found.feasible.all()):
+            break
+        _renew(found, cost, a, b, gamma, k, tolerance, ~found.feasible)
     left = (~found.feasible).nonzero().squeeze(1)
     if len(left):
         built, filled = alias_plan(liking[left], a[left], b[left], k)
@@ -66,7 +72,7 @@ def round_to_sparse(
         better = again.feasible | (_row_error(again.plan, a[left]) < _row_error(found.plan[left], a[left]))
         _replace(found, left[better], again, better)
     for _ in range(renewals):
-        _renew(found, cost, a, b, gamma, k, tolerance)
+        _renew(found, cost, a, b, gamma, k, tolerance, found.feasible)
     return found
 
 
@@ -159,15 +165,28 @@ def alias_plan(liking: Tensor, a: Tensor, b: Tensor, k: int) -> tuple[Tensor, Te
     return plan, short <= dust * m
 
 
-def _renew(found: Rounded, cost: Tensor, a: Tensor, b: Tensor, gamma: float, k: int, tolerance: float) -> None:
-    """Give the places that carry nothing to the best scores, in place."""
-    number = (found.feasible & ((found.plan > 0).sum(2) < k).any(1)).nonzero().squeeze(1)
+def _renew(
+    found: Rounded, cost: Tensor, a: Tensor, b: Tensor, gamma: float, k: int, tolerance: float, which: Tensor
+) -> None:
+    """Give the places of some problems (batch,) that carry nothing to the best scores, in place.
+
+    Rows that an infeasible support leaves short come first.
+    """
+    number = (which & ((found.plan > 0).sum(2) < k).any(1)).nonzero().squeeze(1)
     if len(number) == 0:
         return
     plan, alpha = found.plan[number], found.alpha[number]
-    support = preference(plan, alpha.unsqueeze(1) - cost[number]).topk(k, dim=2).indices
-    again = restricted(cost[number], a[number], b[number], gamma, alpha, support, tolerance)
-    better = again.feasible & (_primal(again.plan, cost[number], gamma) < _primal(plan, cost[number], gamma))
+    part_cost, part_a, part_b = cost[number], a[number], b[number]
+    liking = preference(plan, alpha.unsqueeze(1) - part_cost)
+    # rows that are left short come first (2 and less keeps them below the entries in use, which are positive)
+    lacking = part_a - plan.sum(1) > _SHORT * part_a
+    lacking &= ~found.feasible[number].unsqueeze(1)
+    liking = torch.where(plan > 0, 1 + plan, liking + 1.5 * lacking.unsqueeze(1))
+    support = liking.topk(k, dim=2).indices
+    again = restricted(part_cost, part_a, part_b, gamma, alpha, support, tolerance)
+    cheaper = _primal(again.plan, part_cost, gamma) < _primal(plan, part_cost, gamma)
+    # what was infeasible takes the new potentials in any case
+    better = torch.where(found.feasible[number], again.feasible & cheaper, True)
     _replace(found, number[better], again, better)
 
 

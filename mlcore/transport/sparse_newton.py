@@ -64,7 +64,7 @@ class Climb:
         ``goal`` gives the L1 norm (batch,) of the gradient at which a problem has arrived; ``arrived`` takes the state
         and who is there (batch,) bool, and returns who is done.
         """
-        for number in range(rounds):
+        for _ in range(rounds):
             trial = self.alpha + self.length.unsqueeze(1) * self.step
             state, self.lists = evaluate(self.lists, trial, self.a, self.b, self.mu, self.columns)
             noise = 16 * torch.finfo(trial.dtype).eps * (state.value.abs() + (trial * self.a).abs().sum(1))
@@ -76,8 +76,6 @@ class Climb:
             done = arrived(self, state, there) if bool(there.any()) else there
             if bool(done.all()):
                 return None
-            if number == rounds - 1:
-                break
             # curvature was underestimated where a step had to be shortened: damp the next, and trust again later
             change = torch.where(self.length < 0.3, 8.0, torch.where(self.length < 1, 1.0, 0.2))
             self.damping = torch.where(good, (self.damping * change).clamp(_DAMPING, _HEAVIEST), self.damping)
@@ -96,7 +94,7 @@ class Climb:
             if bool(done.any()):
                 self._keep((~done).nonzero().squeeze(1))
 
-        return state
+        return evaluate(self.lists, self.alpha, self.a, self.b, self.mu, self.columns)[0]
 
     def _keep(self, which: Tensor) -> None:
         self.lists = self.lists.select(which)
