@@ -51,7 +51,7 @@ test-all: $(STAMP) ## all tests, slow ones too
 
 bench: $(EXTRAS) ## the benchmarks, given the tables of NOTICE: make bench DATA=FOLDER; JSON in var/benchmarks
 	@test -n "$(DATA)" || { echo "say where the public tables are: make bench DATA=FOLDER (see NOTICE)" >&2; exit 1; }
-	$(BIN)/python -m benchmarks.search --molecules $(DATA)/chebi-20/candidates.tsv.gz --descriptions $(DATA)/chebi-20/validation.tsv.gz
+	$(BIN)/python -m benchmarks.search --molecules $(DATA)/chebi-20/candidates.tsv.gz --texts $(DATA)/chebi-20/train.tsv.gz --descriptions $(DATA)/chebi-20/validation.tsv.gz
 	$(BIN)/python -m benchmarks.import --molecules $(DATA)/molecules/molecules.tsv.gz --model models/retrieval --limit 10000
 	$(BIN)/python -m benchmarks.retrieval --data $(DATA)/chebi-20/train.tsv.gz --candidates $(DATA)/chebi-20/candidates.tsv.gz
 	$(BIN)/python -m benchmarks.transport

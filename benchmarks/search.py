@@ -1,11 +1,12 @@
 """How fast a search is over HTTP, beside plain sentence-transformers + FAISS behind the same web server.
 
-    python -m benchmarks.search --molecules FILE --descriptions FILE
+    python -m benchmarks.search --molecules FILE --texts FILE --descriptions FILE
 
-Builds a library of ``--molecules`` once (kept in var/benchmarks), starts the real server over it on a free port, and
-asks it queries that are all different, over connections that are kept alive: short ones (at most 12 words, put together
-here) and long ones (the descriptions) by one client, then short ones by ``--clients`` at once. The same queries go to
-the peer. Then the time of each stage is measured in this process. Prints tables and writes var/benchmarks/search.json.
+Builds a library of ``--molecules`` and what ``--texts`` say of them once (kept in var/benchmarks), starts the real
+server over it on a free port, and asks it queries that are all different, over connections that are kept alive: short
+ones (at most 12 words, put together here) and long ones (the descriptions) by one client, then short ones by
+``--clients`` at once. The same queries go to the peer. Then the time of each stage is measured in this process. Prints
+tables and writes var/benchmarks/search.json.
 """
 
 from __future__ import annotations
@@ -83,17 +84,32 @@ def long_queries(path: Path, count: int) -> list[str]:
 # -- what is searched
 
 
-def library_of(molecules: Path, model_folder: Path, store: Path) -> Path:
-    """The library over ``molecules``, built once for each model; the folder has the name ``catalogue``."""
+def library_of(molecules: Path, texts: Sequence[Path], model_folder: Path, store: Path) -> Path:
+    """The folder ``catalogue``: ``molecules`` with what ``texts`` say of them, built once for each model."""
     from mlcore.retrieval.library import build
     from mlcore.retrieval.model import RetrievalModel
     from mlcore.runtime.progress import TerminalProgress
 
     model = RetrievalModel.load(model_folder)
-    out = store / f"{molecules.name.partition('.')[0]}-{model.fingerprint[:12]}" / "catalogue"
+    home = store / f"{molecules.name.partition('.')[0]}-{len(texts)}-{model.fingerprint[:12]}"
+    out = home / "catalogue"
     if not (out / "manifest.json").exists():
-        build(molecules, out, model, name=molecules.name, progress=TerminalProgress("library"), resume=True)
+        home.mkdir(parents=True, exist_ok=True)
+        joined = home / "molecules.tsv"
+        join(molecules, texts, joined)
+        build(joined, out, model, name=molecules.name, progress=TerminalProgress("library"), resume=True)
     return out
+
+
+def join(molecules: Path, texts: Sequence[Path], out: Path) -> None:
+    """One table of ``molecules`` with the descriptions that the tables ``texts`` have of them, by SMILES."""
+    from mlcore.retrieval.data import read_table
+
+    told = {row.smiles: row.description for path in texts for row in read_table(path) if row.description}
+    with out.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, delimiter="\t", quoting=csv.QUOTE_NONE, quotechar=None)
+        writer.writerow(("id", "SMILES", "description"))
+        writer.writerows((row.id, row.smiles, told.get(row.smiles, "")) for row in read_table(molecules))
 
 
 def peer_index(library: Path, model: str) -> Path:
@@ -327,6 +343,9 @@ def main() -> int:
     parser.add_argument(
         "--descriptions", type=Path, required=True, metavar="FILE", help="a table of long texts"
     )
+    parser.add_argument(
+        "--texts", type=Path, nargs="*", default=[], metavar="FILE", help="tables that describe the molecules"
+    )
     parser.add_argument("--model", type=Path, default=ROOT / "models" / "retrieval", metavar="DIR")
     parser.add_argument("--queries", type=int, default=300, metavar="N", help="of each kind (default 300)")
     parser.add_argument("--clients", type=int, default=16, metavar="N")
@@ -340,7 +359,7 @@ def main() -> int:
         "crowd": short[WARM_UP + args.queries :],
         "long": long_queries(args.descriptions, args.queries),
     }
-    library = library_of(args.molecules, args.model, args.out.parent)
+    library = library_of(args.molecules, args.texts, args.model, args.out.parent)
     results: dict[str, Any] = {"http": {}}
     port = free_port()
     with ferry(args.model, library, port):
@@ -363,6 +382,7 @@ def main() -> int:
         "cores": os.cpu_count(),
         "bars": BARS,
     }
+    print(f"\nlibrary: {manifest['rows']:,} molecules with {manifest['descriptions']:,} descriptions")
     args.out.parent.mkdir(parents=True, exist_ok=True)
     args.out.write_text(
         json.dumps({"settings": settings, "results": results}, indent=2) + "\n", encoding="utf-8"
