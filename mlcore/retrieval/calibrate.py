@@ -8,10 +8,18 @@ Three kinds of query, none of which the model was trained on or is reported on:
 * *lay*: people's words for molecules of the library, written for this purpose (``mlcore/retrieval/tuning``), beside
   some for what no library of molecules holds.
 
-Every query with an answer is asked twice: with the answer in the pool, and with it taken out. The levels of the meaning
-channel are the probabilities that its best hit is right; the weights and the description's level maximise the mean
-reciprocal rank and, among equals, tell best what is there from what is not; the calibration says how probable it is
-that the best hit is right, and that the answer is there at all.
+The steps differ in whether the answers are in the pool:
+
+* the levels of the meaning channel are the probabilities that its best hit is right, with the answers in and taken out;
+* the weights and the description's level maximise the mean reciprocal rank with the answers in; among equals they tell
+  best what is there from what is not;
+* two logistic calibrations say how probable it is that the best hit is right, fitted with the answers in: ``a``, ``b``
+  on *chemical* for molecules without a text, ``text_a``, ``text_b`` on *catalogue* and *lay* for those with one (only
+  where all best hits are right, or none is, are the queries without their answers added);
+* presence, whether the answer is there at all, is fitted for the same two groups with the answers in and taken out; the
+  second also on what no library holds.
+
+Without *catalogue* and *lay*, *chemical* stands in for them.
 """
 
 from __future__ import annotations

@@ -9,11 +9,15 @@ Three channels see every candidate:
 * *words*: BM25 as a share of what the query could earn (:mod:`mlcore.retrieval.lexical`), already 0..1.
 
 The first two are brought to 0..1 by ``logistic((value - centre) / scale)``. The fused value is the weighted
-mean over the channels that a molecule has (one without a text is not punished for it), and the score is the
-probability ``logistic(a * fused + b)``. A weighted mean of bounded scores is used rather than reciprocal
-ranks because ranks forget how good the best candidate is, and "probably not in this library" needs to know.
-All constants come from the model's ``config.json`` (``"fusion"`` and ``"calibration"``), fitted on queries
-whose answers are known and queries whose answers have been taken out of the library.
+mean over the channels that a molecule has (one without a text is not punished for it). The score is the
+probability that the molecule is the one meant, given that this one is there at all: ``logistic(text_a * fused +
+text_b)`` for a molecule that has a text of its own, ``logistic(a * fused + b)`` for one that has none. A weighted
+mean of bounded scores is used rather than reciprocal ranks because ranks forget how good the best candidate is, and
+"probably not in this library" needs to know.
+
+All constants come from the model's ``config.json`` (``"fusion"`` and ``"calibration"``) and are fitted by
+:mod:`mlcore.retrieval.calibrate`: the two calibrations on queries whose answer is there, whether it is there at all
+(:mod:`mlcore.retrieval.presence`) on the same queries with and without their answers.
 """
 
 from __future__ import annotations

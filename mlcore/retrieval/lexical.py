@@ -32,6 +32,8 @@ STOP_WORDS = frozenset((
 ))  # fmt: skip
 WEIGHTS = {"name": 3.0, "synonym": 2.0, "category": 1.5, "text": 1.0}
 _WORD = re.compile(r"[a-z0-9]+(?:['\-][a-z0-9]+)*")
+#: a final ``y`` after a consonant, or ``ie``; short words such as "py" and "pie" keep theirs
+_FINAL_Y = re.compile(r"(?:(?<=[a-z][^aeiouy\W\d])y|(?<=[a-z]{2})ie)$")
 #: what a related word earns of what the word itself would
 RELATED = 0.7
 _K1 = 1.2
@@ -40,7 +42,11 @@ _B = 0.6
 
 @lru_cache(maxsize=65536)
 def stem(word: str) -> str:
-    """A word without its commonest English endings: ``roses`` -> ``rose``, ``smelling`` -> ``smell``."""
+    """A word without its commonest English endings: ``roses`` -> ``rose``, ``smelling`` -> ``smell``.
+
+    A final ``ie``, ``y`` after a consonant, and ``i`` become the one form ``i``, since a plural in ``-ies`` does not
+    say which of them its singular has: ``cookies``, ``chillies``, ``berries`` -> ``cooki``, ``chilli``, ``berri``.
+    """
     if len(word) > 3 and word.endswith("s") and not word.endswith(("ss", "us", "is")):
         word = word[:-3] + "y" if word.endswith("ies") and len(word) > 4 else word[:-1]
         if word.endswith(("she", "che", "xe", "sse")):
@@ -50,8 +56,8 @@ def stem(word: str) -> str:
         if word.endswith(ending) and len(root) >= 4 and re.search("[aeiouy]", root):
             if root[-1] == root[-2] and root[-1] not in "lsz":
                 root = root[:-1]
-            return root
-    return word[:-1] if len(word) > 4 and word.endswith("e") else word
+            return _FINAL_Y.sub("i", root)
+    return word[:-1] if len(word) > 4 and word.endswith("e") else _FINAL_Y.sub("i", word)
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ from mlcore.retrieval.candidates import Candidate, Ranking, merged, order
 from mlcore.retrieval.encoding import TextEncoding
 from mlcore.retrieval.facets import facets
 from mlcore.retrieval.filters import Allowed, Filters, evaluate
-from mlcore.retrieval.fusion import Calibration, Fusion
+from mlcore.retrieval.fusion import Calibration, Fusion, words_for
 from mlcore.retrieval.prose import TextModel, rank_prose
 from mlcore.retrieval.query import Query, understand
 from mlcore.retrieval.sameness import SAMES
@@ -309,16 +309,21 @@ class Searcher:
         return [hits[rank] for rank in sorted(hits)]
 
     def _verdict(self, query: Query, ranking: Ranking, candidates: Sequence[Candidate]) -> dict[str, str]:
+        """Whether the answer is here. Of words, a best hit that is itself "very likely" turns a doubt into "found":
+        where many fit equally well ("sugar") none of them leads, and yet each is an answer.
+        """
         if not candidates:
             return answer.verdict_json(
                 "absent", ranking.missing or "Nothing in this library fits, with these filters."
             )
-        best = max(candidates, key=lambda candidate: candidate.score).score
+        best = max(candidate.score for candidate in candidates)
         if query.kind == "prose":
             level = self.calibration.verdict(
                 np.array([candidate.score for candidate in candidates]),
                 np.array([candidate.has_text for candidate in candidates]),
             )
+            if level == "doubtful" and words_for(best) == "very likely":
+                level = "found"
             return answer.verdict_json(level, _PROSE_VERDICTS[level])
         if ranking.missing:
             rest = " What follows fits the words best." if query.kind == "name" else ""

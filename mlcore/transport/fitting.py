@@ -50,9 +50,8 @@ class MongeTraining:
     average: float = 0.998  # decay of the averaged weights, which are what is kept
     every: int = 250  # steps between two looks at the held-out points
     checkpoint_minutes: float = 2.0
-    gap_steps: int = (
-        4000  # these three take the place of steps, batch and rate where the divergence is the loss
-    )
+    # with the divergence as the loss, the next three take the place of steps, batch and rate
+    gap_steps: int = 4000
     gap_batch: int = 256
     gap_rate: float = 2e-3
     strength: float = 0.3  # of the gap; both terms are in units of the mean cost between the clouds

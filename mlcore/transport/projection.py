@@ -27,14 +27,14 @@ class Conjugate(NamedTuple):
 
     value: Tensor  # (...,)
     weights: Tensor  # (..., K) the maximiser's largest entries, non-increasing; the others are zero
-    index: Tensor  # (..., K) where they belong
+    place: Tensor  # (..., K) where they belong
     threshold: Tensor  # (...,) tau; zero on the orthant
     cut: Tensor  # (...,) the smallest score that was considered: s_(K)
 
     def dense(self, size: int) -> Tensor:
         """The maximiser with its zeros: (..., size)."""
         empty = self.weights.new_zeros(*self.weights.shape[:-1], size)
-        return empty.scatter_(-1, self.index, self.weights)
+        return empty.scatter_(-1, self.place, self.weights)
 
 
 def orthant_conjugate(scores: Tensor, gamma: float | Tensor, k: int | None = None) -> Conjugate:
@@ -104,5 +104,7 @@ def _along(given: float | Tensor, scores: Tensor) -> Tensor:
 
 def _kept(scores: Tensor, k: int | None) -> int:
     if scores.dim() < 1 or scores.shape[-1] < 1 or (k is not None and k < 1):
-        raise ValueError(f"k must be at least 1 and vectors not empty, got k={k}, shape {tuple(scores.shape)}")
+        raise ValueError(
+            f"k must be at least 1 and vectors not empty, got k={k}, shape {tuple(scores.shape)}"
+        )
     return scores.shape[-1] if k is None else min(k, scores.shape[-1])

@@ -2,9 +2,8 @@
 
 Where entries tie at the cut, the optimum of the relaxation keeps more than k of them. Which to keep is combinatorial;
 here each column keeps its k largest, and quadratic transport restricted to those is solved. Where that is infeasible
-(a group of rows is left with too little), a feasible k-sparse plan is built column by column, the heaviest first, as
-in Walker's alias method: a column takes the rows it likes best among those that still let it be filled, and uses rows
-up where too many would be left for the columns to come. Its entries replace the smallest of the k largest. Then the
+(a group of rows is left with too little), a flow of at most k entries a column is built that leaves the support as
+little as it can (:mod:`mlcore.transport.rounding_flow`); its entries replace the smallest of the k largest. Then the
 support is renewed a few times: places that carry nothing are given to the entries with the best scores, and the
 restricted problem, which stays feasible, can only improve.
 """
@@ -16,15 +15,12 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from mlcore.transport.rounding_flow import sparse_flows
 from mlcore.transport.sparse_columns import Columns, plain_columns
 from mlcore.transport.sparse_lists import Candidates
 from mlcore.transport.sparse_newton import Climb, State
 
-_ROUNDS = 25  # evaluations of a restricted problem
-_SHORT = 0.01  # share of its mass that a row lacks
-_REPAIRS = 5  # renewals of an infeasible support
-_DUST = 1e-13  # share of the mass below which a remainder is rounding
-_FORCED = 1e6  # an entry of the feasible plan counts more than any of the relaxed plan
+_ROUNDS = 60  # evaluations of a restricted problem
 
 
 class Rounded(NamedTuple):
@@ -53,26 +49,26 @@ def round_to_sparse(
     of the rows of a feasible plan is at most ``tolerance`` of the mass; that of its columns is rounding.
     """
     k = min(k, cost.shape[2])
-    liking = preference(relaxed, alpha.unsqueeze(1) - cost)
-    found = restricted(cost, a, b, gamma, alpha, liking.topk(k, dim=2).indices, tolerance)
-    for _ in range(_REPAIRS):
-        if bool(found.feasible.all()):
-            break
-        _renew(found, cost, a, b, gamma, k, tolerance, ~found.feasible)
+    scores = alpha.unsqueeze(1) - cost
+    liking = preference(relaxed, scores)
+    support = liking.topk(k, dim=2).indices
+    found = restricted(cost, a, b, gamma, alpha, support, tolerance)
     left = (~found.feasible).nonzero().squeeze(1)
     if len(left):
-        built, filled = alias_plan(liking[left], a[left], b[left], k)
-        support = torch.where(built > 0, _FORCED, liking[left]).topk(k, dim=2).indices
+        flow, kept = sparse_flows(scores[left], support[left], a[left], b[left])
+        left, flow = left[kept], flow[kept]
+    if len(left):
+        support = torch.where(flow > 0, 2.0, liking[left]).topk(k, dim=2).indices
         again = restricted(cost[left], a[left], b[left], gamma, alpha[left], support, tolerance)
-        error = (built.sum(1) - a[left]).abs().sum(1) + (built.sum(2) - b[left]).abs().sum(1)
-        filled &= (error <= tolerance * a[left].sum(1)) & ~again.feasible
-        again = again._replace(
-            plan=torch.where(filled.view(-1, 1, 1), built, again.plan), feasible=again.feasible | filled
-        )
-        better = again.feasible | (_row_error(again.plan, a[left]) < _row_error(found.plan[left], a[left]))
+        met = (flow.sum(1) - a[left]).abs().sum(1) <= tolerance * a[left].sum(1)
+        met &= (flow.sum(2) - b[left]).abs().sum(1) <= tolerance * a[left].sum(1)
+        met &= ~again.feasible
+        plan = torch.where(met.view(-1, 1, 1), flow, again.plan)
+        again = again._replace(plan=plan, feasible=again.feasible | met)
+        better = again.feasible | (_row_error(plan, a[left]) < _row_error(found.plan[left], a[left]))
         _replace(found, left[better], again, better)
     for _ in range(renewals):
-        _renew(found, cost, a, b, gamma, k, tolerance, found.feasible)
+        _renew(found, cost, a, b, gamma, k, tolerance)
     return found
 
 
@@ -120,73 +116,17 @@ def restricted(
     return Rounded(plan, best, least <= tolerance * mass, steps)
 
 
-def alias_plan(liking: Tensor, a: Tensor, b: Tensor, k: int) -> tuple[Tensor, Tensor]:
-    """A plan (batch, m, n) with at most k entries a column, and whether (batch,) it meets both marginals.
-
-    ``liking`` (batch, m, n) ranks the rows of every column; ``-inf`` where no mass may go. When M columns are left, at
-    most about ``(k - 1) M`` rows may be, since a column that is full has used up all of its rows but one.
-    """
-    batch, m, n = liking.shape
-    plan = torch.zeros_like(liking)
-    remaining = a.clone()
-    dust = _DUST * a.sum(1)
-    every = torch.arange(batch, device=a.device)
-    order = b.argsort(dim=1, descending=True)
-    bearable = min(k - 1.0, 1 + 0.6 * (k - 2)) if k > 1 else 1.0
-    columns_left = (b > 0).sum(1)
-    short = torch.zeros_like(dust)
-    for turn in range(m):
-        column = order[:, turn]
-        need = b[every, column].clone()
-        wanted = liking[every, column]
-        columns_left = columns_left - 1
-        for place in range(k):
-            if not bool((need > dust).any()):
-                break
-            more = k - 1 - place
-            live = remaining > dust.unsqueeze(1)
-            largest = remaining.topk(min(more + 1, n), dim=1).values
-            among = remaining >= largest[:, -1:]
-            others = torch.where(among, largest.sum(1, keepdim=True) - remaining, largest[:, :more].sum(1, keepdim=True))
-            fits = live & (torch.minimum(remaining, need.unsqueeze(1)) + others >= (need - dust).unsqueeze(1))
-            used_up = remaining <= (need + dust).unsqueeze(1)
-            crowded = live.sum(1) - more > bearable * columns_left + 1
-            allowed = fits & (used_up | ~crowded.unsqueeze(1))
-            allowed = torch.where(allowed.any(1, keepdim=True), allowed, fits)
-            rank = torch.where(allowed, wanted, -torch.inf)
-            rank = torch.where(allowed.any(1, keepdim=True), rank, remaining)  # hopeless: take the largest
-            row = rank.argmax(1)
-            taken = torch.minimum(remaining[every, row], need)
-            taken = torch.where(need > dust, taken, 0)
-            plan[every, column, row] += taken
-            remaining[every, row] -= taken
-            need = need - taken
-        short = short + need.clamp(min=0)
-    return plan, short <= dust * m
-
-
 def _renew(
-    found: Rounded, cost: Tensor, a: Tensor, b: Tensor, gamma: float, k: int, tolerance: float, which: Tensor
+    found: Rounded, cost: Tensor, a: Tensor, b: Tensor, gamma: float, k: int, tolerance: float
 ) -> None:
-    """Give the places of some problems (batch,) that carry nothing to the best scores, in place.
-
-    Rows that an infeasible support leaves short come first.
-    """
-    number = (which & ((found.plan > 0).sum(2) < k).any(1)).nonzero().squeeze(1)
+    """Give the places that carry nothing to the best scores, in place."""
+    number = (found.feasible & ((found.plan > 0).sum(2) < k).any(1)).nonzero().squeeze(1)
     if len(number) == 0:
         return
     plan, alpha = found.plan[number], found.alpha[number]
-    part_cost, part_a, part_b = cost[number], a[number], b[number]
-    liking = preference(plan, alpha.unsqueeze(1) - part_cost)
-    # rows that are left short come first (2 and less keeps them below the entries in use, which are positive)
-    lacking = part_a - plan.sum(1) > _SHORT * part_a
-    lacking &= ~found.feasible[number].unsqueeze(1)
-    liking = torch.where(plan > 0, 1 + plan, liking + 1.5 * lacking.unsqueeze(1))
-    support = liking.topk(k, dim=2).indices
-    again = restricted(part_cost, part_a, part_b, gamma, alpha, support, tolerance)
-    cheaper = _primal(again.plan, part_cost, gamma) < _primal(plan, part_cost, gamma)
-    # what was infeasible takes the new potentials in any case
-    better = torch.where(found.feasible[number], again.feasible & cheaper, True)
+    support = preference(plan, alpha.unsqueeze(1) - cost[number]).topk(k, dim=2).indices
+    again = restricted(cost[number], a[number], b[number], gamma, alpha, support, tolerance)
+    better = again.feasible & (_primal(again.plan, cost[number], gamma) < _primal(plan, cost[number], gamma))
     _replace(found, number[better], again, better)
 
 

@@ -1,8 +1,7 @@
 """A flow that leaves a given support as little as it can, with at most k entries a column, by the network simplex.
 
-A basic solution has at most n + m - 1 entries, two a column on average. Columns that end with more than k are barred
-from what lies off their support (those whose rows are too light for them first get heavier ones), and the flow is
-found again.
+A basic solution has at most n + m - 1 entries, two a column on average. Columns that end with more than k are filled
+by hand, before all others, with the best rows that together hold enough; the flow of the others is found again.
 """
 
 from __future__ import annotations
@@ -18,9 +17,8 @@ from torch import Tensor
 
 Array = NDArray[np.float64]
 
-_PASSES = 10
-_ROOM = 1.5  # how much more than a column its rows together should hold
-_BARRED = 100.0
+_PASSES = 40
+_ROOM = 2.0  # how much more than a column its rows together should hold
 _DUST = 1e-13  # share of the mass below which a flow is rounding
 
 
@@ -57,38 +55,42 @@ def _problem(scores: Tensor, support: Tensor, a: Tensor, b: Tensor) -> tuple[Arr
 def _flow(values: Array, listed: NDArray[np.bool_], a: Array, b: Array, k: int) -> tuple[Array, bool]:
     loss = values.max(1, keepdims=True) - values
     unit = float(np.where(listed, loss, 0).max(1).mean()) or 1.0
-    listed = listed.copy()
-    for column in np.flatnonzero((listed * a).sum(1) < _ROOM * b):
-        listed[column] = _heavier(loss[column], listed[column], a, b[column], k)
     prices = np.where(listed, 0, loss + unit)
-    flow, over = prices, np.ones(len(b), dtype=bool)
+    # columns whose rows are too light for them cannot be met by any flow on the support
+    fixed = (listed * a).sum(1) < _ROOM * b
+    flow, over = np.zeros_like(prices), np.ones_like(fixed)
     for _ in range(_PASSES):
+        flow, left = np.zeros_like(prices), a.copy()
+        for column in sorted(np.flatnonzero(fixed), key=lambda each: -b[each]):
+            flow[column] = _fill(prices[column], left, b[column], k)
+            left -= flow[column]
+        free = np.flatnonzero(~fixed)
+        rest = b[free] * (left.sum() / b[free].sum())
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", category=UserWarning, module=r"ot\.")
-            flow = ot.emd(b, a, prices, check_marginals=False)
+            flow[free] = ot.emd(rest, left, prices[free], check_marginals=False)
         flow[flow <= _DUST * b.sum()] = 0
         over = (flow > 0).sum(1) > k
-        if not over.any():
+        if not over.any() or (fixed | over).all():
             break
-        prices[over] += ~listed[over] * _BARRED * unit
+        fixed |= over
     return flow, not bool(over.any())
 
 
-def _heavier(
-    loss: Array, listed: NDArray[np.bool_], a: Array, wanted: float, k: int
-) -> NDArray[np.bool_]:
-    """k rows for a column, the best of those that together hold enough for it."""
-    for share in np.linspace(0.25, 2, 8):
-        enough = np.flatnonzero(a >= share * wanted / k)
-        if len(enough) < k:
+def _fill(price: Array, left: Array, wanted: float, k: int) -> Array:
+    """``wanted`` from at most ``k`` of the rows ``left``, the cheapest first that still let it be met."""
+    flow, open_ = np.zeros_like(left), left > 0
+    for more in range(k - 1, -1, -1):
+        held = np.where(open_, left, 0)
+        largest = np.sort(held)[::-1][: more + 1]
+        others = np.where(held >= largest[-1], largest.sum() - held, largest[:more].sum())
+        fits = open_ & (np.minimum(held, wanted) + others >= wanted * (1 - 1e-12))
+        if not fits.any():
             break
-        chosen = enough[np.argpartition(loss[enough], k - 1)[:k]]
-        if a[chosen].sum() >= _ROOM * wanted:
+        row = int(np.where(fits, price, np.inf).argmin())
+        flow[row] = min(left[row], wanted)
+        open_[row] = False
+        wanted -= flow[row]
+        if wanted <= 0:
             break
-    else:
-        chosen = np.argpartition(-a, k - 1)[:k]
-    if len(enough) < k:
-        chosen = np.argpartition(-a, k - 1)[:k]
-    picked = np.zeros_like(listed)
-    picked[chosen] = True
-    return picked
+    return flow

@@ -23,7 +23,6 @@ from torch import Tensor
 
 from mlcore.transport.projection import simplex_conjugate
 
-
 _ROUNDS = 8
 _FAR = -1e30  # below any score
 
@@ -42,7 +41,9 @@ class Columns(NamedTuple):
     short: Tensor  # (batch, m) bool: more entries than R are needed
 
 
-ColumnMap = Callable[[Tensor, Tensor, Tensor, int], Columns]  # scores (..., L), b and mu (...), entries to look at
+ColumnMap = Callable[
+    [Tensor, Tensor, Tensor, int], Columns
+]  # scores (..., L), b and mu (...), entries to look at
 
 
 def widened(columns: ColumnMap, scores: Tensor, b: Tensor, mu: Tensor, size: int) -> Columns:
@@ -71,7 +72,7 @@ def plain_columns(scores: Tensor, b: Tensor, gamma: float, k: int | None, size: 
     return Columns(
         found.value,
         found.weights,
-        found.index,
+        found.place,
         -found.threshold,
         level,
         curvature,

@@ -11,7 +11,6 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-
 _PIECE = 1 << 17  # entries that are ranked at a time
 
 

@@ -25,6 +25,11 @@ _SUFFICIENT = 1e-4
 _DAMPING, _HEAVIEST = 0.1, 100.0  # of the Hessian's diagonal, as a share of the relative error
 
 
+_PER_PROBLEM = (
+    *("alpha", "a", "b", "mu", "problem", "value", "step", "length", "slope", "damping", "steps", "stalled"),
+)
+
+
 class State(NamedTuple):
     """The semi-dual at ``alpha``."""
 
@@ -43,7 +48,14 @@ class Climb:
     """
 
     def __init__(
-        self, lists: Candidates, alpha: Tensor, a: Tensor, b: Tensor, mu: Tensor, columns: ColumnMap, gamma: float
+        self,
+        lists: Candidates,
+        alpha: Tensor,
+        a: Tensor,
+        b: Tensor,
+        mu: Tensor,
+        columns: ColumnMap,
+        gamma: float,
     ) -> None:
         self.lists, self.columns, self.gamma = lists, columns, gamma
         self.alpha, self.a, self.b, self.mu = alpha, a, b, mu
@@ -83,7 +95,9 @@ class Climb:
             shorter = self.length * parabola.nan_to_num(nan=0.0).clamp(0.03, 0.5)
             self.length = torch.where(good, torch.ones_like(self.length), shorter)
             move = good & ~there
-            fresh = _direction(state, move, self.a, self.gamma, self.damping) if bool(move.any()) else self.step
+            fresh = (
+                _direction(state, move, self.a, self.gamma, self.damping) if bool(move.any()) else self.step
+            )
             self.step = torch.where(move.unsqueeze(1), fresh, self.step)
             self.slope = torch.where(move, (state.gradient * fresh).sum(1), self.slope)
             self.steps += move
@@ -98,7 +112,20 @@ class Climb:
 
     def _keep(self, which: Tensor) -> None:
         self.lists = self.lists.select(which)
-        for name in ("alpha", "a", "b", "mu", "problem", "value", "step", "length", "slope", "damping", "steps", "stalled"):
+        for name in (
+            "alpha",
+            "a",
+            "b",
+            "mu",
+            "problem",
+            "value",
+            "step",
+            "length",
+            "slope",
+            "damping",
+            "steps",
+            "stalled",
+        ):
             setattr(self, name, getattr(self, name)[which])
 
 

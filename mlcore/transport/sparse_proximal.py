@@ -36,7 +36,15 @@ class Relaxed(NamedTuple):
 
 
 def relaxed(
-    cost: Tensor, a: Tensor, b: Tensor, gamma: float, k: int, *, tolerance: float, iterations: int, length: int = 40
+    cost: Tensor,
+    a: Tensor,
+    b: Tensor,
+    gamma: float,
+    k: int,
+    *,
+    tolerance: float,
+    iterations: int,
+    length: int = 40,
 ) -> Relaxed:
     """Solve until the gap is below ``tolerance`` of the value; at most ``iterations`` proximal steps.
 
@@ -61,14 +69,18 @@ def relaxed(
     def goal(climb: Climb) -> Tensor:
         number = outer[climb.problem]
         tired = climb.steps - used[climb.problem] >= _NEWTON_STEPS
-        return mass[climb.problem] * torch.where(tired, torch.inf, (_LOOSEST * _TIGHTER**number).clamp(min=_TIGHTEST))
+        return mass[climb.problem] * torch.where(
+            tired, torch.inf, (_LOOSEST * _TIGHTER**number).clamp(min=_TIGHTEST)
+        )
 
     def arrived(climb: Climb, state: State, there: Tensor) -> Tensor:
         local = there.nonzero().squeeze(1)
         which = climb.problem[local]
         lists = climb.lists.select(local)
         constant = lists.bonus.square().sum((1, 2)) / (2 * climb.mu[local])
-        listed = torch.zeros_like(lists.bonus).scatter_add_(2, state.columns.place[local], state.columns.plan[local])
+        listed = torch.zeros_like(lists.bonus).scatter_add_(
+            2, state.columns.place[local], state.columns.plan[local]
+        )
         lists.bonus = torch.zeros_like(lists.bonus)
         lower, _ = evaluate(lists, climb.alpha[local], a[which], b[which], climb.mu[local], plain)
         better = lower.value > dual[which]

@@ -70,14 +70,17 @@ def test_a_typo_a_formula_and_a_structure(open_page):
     expect(page.locator(".asked img.in-light")).to_be_visible()
 
 
-def test_every_example_keeps_its_promise(open_page):
+def test_every_example_can_be_followed(open_page):
     page = open_page("/")
     count = page.locator(".examples li a").count()
     assert count >= 5
     for at in range(count):
         page.goto("/")
-        page.locator(".examples li a").nth(at).click()
+        example = page.locator(".examples li a").nth(at)
+        text = example.locator(".text").inner_text()
+        example.click()
         expect(page.locator("[data-result]").first).to_be_visible()
+        expect(page.locator("#q")).to_have_value(text)
 
 
 def test_a_word_lights_its_atoms_and_a_group_its_words(open_page):
@@ -95,6 +98,29 @@ def test_a_word_lights_its_atoms_and_a_group_its_words(open_page):
     assert page.locator(".bank[data-word].linked").count() >= 1
     page.get_by_text("The same in numbers").click()
     expect(page.locator("table.heat")).to_be_visible()
+
+
+@pytest.mark.parametrize("where", [".bank[data-word]", ".bank[data-motif]", ".heat th [role=button]"])
+@pytest.mark.parametrize("key", ["Enter", "Space"])
+def test_a_key_keeps_a_part_lit_as_a_click_does(open_page, where, key):
+    page = open_page("/?q=aspirin")
+    page.locator("[data-open]").first.click()
+    page.get_by_label("See how words fit it").fill("a painkiller with an ester")
+    page.get_by_role("button", name="Explain").click()
+    if "heat" in where:
+        page.get_by_text("The same in numbers").click()
+    part = page.locator(where).first
+    part.focus()
+    expect(part).to_have_attribute("aria-pressed", "false")
+    page.keyboard.press(key)
+    expect(part).to_have_attribute("aria-pressed", "true")
+    part.blur()
+    expect(page.locator(".bank.lit")).to_have_count(1)
+    part.focus()
+    page.keyboard.press(key)
+    expect(part).to_have_attribute("aria-pressed", "false")
+    part.blur()
+    expect(page.locator(".bank.lit")).to_have_count(0)
 
 
 def test_filters_are_in_the_address_and_come_off_as_chips(open_page):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from typing import Any
 
 from webapp.search.shelves import readable
@@ -11,7 +12,8 @@ from webapp.search.vocabulary import MAX_LOOKUP
 from workers import inference
 
 COLUMNS = ("entry", "status", "read as", "library", "id", "name", "SMILES", "InChIKey", "note")
-RISKY = ("=", "+", "-", "@", "\t")
+#: a text that begins so is run as a formula by spreadsheet programs
+RISKY = re.compile(r"\s*[=+\-@|%]|[\t\r\n]")
 
 
 def entries(text: str) -> list[str]:
@@ -53,12 +55,12 @@ def table(text: str, user: Any) -> bytes:
     for row in look_up(text, user)["rows"]:
         for match in row["matches"] or [{}]:
             found = [match.get(name, "") for name in ("library", "id", "name", "smiles", "inchikey")]
-            writer.writerow(
-                [_plain(cell) for cell in (row["item"], row["status"], row["kind"])] + found + [row["note"]]
-            )
+            cells = (row["item"], row["status"], row["kind"], *found, row["note"])
+            writer.writerow([_plain(str(cell or "")) for cell in cells])
     return out.getvalue().encode("utf-8")
 
 
 def _plain(cell: str) -> str:
-    """What a person typed, so written that a spreadsheet does not take it for a formula."""
-    return f"'{cell}" if cell.startswith(RISKY) else cell
+    """A text on one line, so written that a spreadsheet does not take it for a formula."""
+    flat = "".join(letter if letter.isprintable() else " " for letter in cell)
+    return f"'{flat}" if RISKY.match(cell) or RISKY.match(flat) else flat

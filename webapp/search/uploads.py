@@ -11,7 +11,7 @@ from webapp.search.shelves import shelf
 from workers import inference, libraries, uploads
 
 SHOWN = 200
-UNDER_WAY = ("queued", "running", "stopping", "lost")
+UNDER_WAY = ("queued", "running", "stopping")
 
 
 def checked(file: UploadedFile | None, name: str, user: Any) -> dict[str, Any]:

@@ -122,6 +122,14 @@ function fits(part, chosen) {
   return shared.length > 0 && shared.every((name) => part.dataset[name] === String(chosen[name]));
 }
 
+// What a screen reader calls the button of a part: the group of the picture itself, the label inside a table heading.
+const buttonOf = (part) => (part.matches("[role=button]") ? part : part.querySelector("[role=button]"));
+
+function isKept({ kept }, part) {
+  const own = choiceOf(part);
+  return Boolean(kept) && kept.word === own.word && kept.motif === own.motif;
+}
+
 function light(root, chosen) {
   root.light ??= data(root);
   const strength = strengthOf(root.light, chosen);
@@ -130,6 +138,7 @@ function light(root, chosen) {
   for (const part of root.querySelectorAll("[data-word], [data-motif]")) {
     part.classList.toggle("lit", Boolean(chosen) && fits(part, chosen));
     part.classList.remove("linked");
+    buttonOf(part)?.setAttribute("aria-pressed", String(isKept(root, part)));
   }
   const crossings = [...root.querySelectorAll("[data-mass].lit")];
   const most = Math.max(0, ...crossings.map((ribbon) => Number(ribbon.dataset.mass)));
@@ -161,14 +170,20 @@ document.addEventListener("pointerout", handler(false));
 document.addEventListener("focusin", handler(true));
 document.addEventListener("focusout", handler(false));
 
-// A click keeps the choice, a second one lets it go; touch screens have nothing else.
-document.addEventListener("click", (event) => {
-  const part = event.target.closest("[data-word], [data-motif]");
+// Pressing keeps the choice, pressing again lets it go; touch screens have nothing else.
+function press(event) {
+  const part = event.target.closest?.("[data-word], [data-motif]");
   const root = part?.closest("[data-explanation]");
   if (!root) return;
   event.preventDefault();
-  const next = choiceOf(part);
-  const same = root.kept && root.kept.word === next.word && root.kept.motif === next.motif;
-  root.kept = same ? null : next;
+  if (event.repeat) return;
+  root.kept = isKept(root, part) ? null : choiceOf(part);
   light(root, root.kept);
+}
+
+document.addEventListener("click", press);
+// Enter on a link is a click already; everything else that takes the focus needs both keys.
+document.addEventListener("keydown", (event) => {
+  if (event.ctrlKey || event.metaKey || event.altKey) return;
+  if (event.key === " " || (event.key === "Enter" && !event.target.closest?.("a"))) press(event);
 });

@@ -17,6 +17,7 @@ from mlcore.retrieval.filters import Filters
 from mlcore.retrieval.fusion import Calibration, Fusion, fit_calibration
 from mlcore.retrieval.lexical import LexicalIndex, matched
 from mlcore.retrieval.logistic import logistic
+from mlcore.retrieval.presence import Presence
 from mlcore.retrieval.search import Searcher, SearchRequest
 from mlcore.runtime.errors import InputError
 from tests.mlcore.retrieval import small
@@ -75,6 +76,34 @@ def test_meaning_alone_finds_what_no_text_says() -> None:
     assert found["query"]["kind"] == "prose"
     assert found["hits"][0]["matched"]["channels"] == ["meaning"]
     assert {"(R)-limonene", "(S)-limonene", "geraniol", "nerol", "β-carotene"} >= set(names(found)[:3])
+
+
+def test_a_hit_that_is_very_likely_is_found_unless_the_answer_is_absent() -> None:
+    """However the hits stand to each other: the constants of presence are made to say one thing always."""
+    base = small.searcher()
+
+    def levels(presence: Presence) -> dict[str, str]:
+        always = Searcher(
+            base.model,
+            {"small": small.library()},
+            fusion=base.fusion,
+            calibration=Calibration(presence=presence, text_presence=presence),
+            shelves=base.shelves,
+        )
+        asked = (
+            "a terpene alcohol that smells of roses",
+            "an aromatic acid",
+            "quantum flux capacitor engine",
+        )
+        answers = [always.search(SearchRequest(text, read_as="prose")) for text in asked]
+        return {each["hits"][0]["score_words"]: each["verdict"]["level"] for each in answers}
+
+    doubting = levels(Presence(absent_below=0.0, found_above=2.0))
+    assert doubting["very likely"] == "found"
+    assert len(doubting) > 1
+    assert {level for words, level in doubting.items() if words != "very likely"} == {"doubtful"}
+    assert set(levels(Presence(absent_below=2.0, found_above=2.0)).values()) == {"absent"}
+    assert set(levels(Presence(absent_below=0.0, found_above=0.0)).values()) == {"found"}
 
 
 def test_what_is_not_there_is_said_to_be_absent() -> None:

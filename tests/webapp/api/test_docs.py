@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from webapp import environment
 from webapp.api import problems, schema
 from webapp.api.serializers.parameters import SearchParameters
 from webapp.search.vocabulary import RANGES
@@ -67,6 +68,17 @@ def test_its_tables_name_every_address_and_problem() -> None:
         assert address in re.sub(r"<\w+>", "<>", TEXT), address
     for status, (slug, _) in problems.KINDS.items():
         assert f"| {status} | `{slug}` |" in TEXT
+
+
+def test_its_rates_are_the_defaults() -> None:
+    defaults = {variable.name: variable.default for variable in environment.VARIABLES}
+    (said,) = re.findall(
+        r"([\d,]+) requests a minute for an address without log-in and ([\d,]+) for an account, unless\s+changed; "
+        r"([\d,]+) a minute",
+        TEXT,
+    )
+    names = ("FERRY_RATE_ANONYMOUS", "FERRY_RATE_MEMBER", "FERRY_RATE_WRITE")
+    assert [f"{number.replace(',', '')}/minute" for number in said] == [defaults[name] for name in names]
 
 
 def test_its_problem_is_the_schemas_example() -> None:

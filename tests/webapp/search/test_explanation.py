@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from webapp.search import drawings, plan
@@ -76,6 +78,9 @@ def test_the_molecule_page_explains_the_question_of_its_address(page):
     assert 'id="light-data"' in text
     assert "All cells together make 100" in text
     assert text.count('role="img"') == 2
+    buttons = re.findall(r'<\w+ [^>]*role="button"[^>]*>', text)
+    assert len(buttons) >= 2 * (5 + 3)
+    assert all('tabindex="0"' in each and 'aria-pressed="false"' in each for each in buttons)
 
 
 def test_without_scripts_a_word_lights_its_atoms(page):

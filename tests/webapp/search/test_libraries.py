@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.test import Client
+from django.utils import timezone
 
 from workers import inference, libraries
+from workers.models import Job
 
 REPORT = {
     "read": 1204,
@@ -83,7 +88,7 @@ def test_confirming_starts_a_job_and_shows_it(keeper, monkeypatch):
         ("queued", True, "Waiting for a worker"),
         ("running", True, "450 of 1,198 molecules"),
         ("stopping", True, "Stopping at the next step"),
-        ("lost", True, "went silent"),
+        ("lost", False, "Given up."),
         ("done", False, "ready to be searched"),
         ("failed", False, "It failed."),
         ("stopped", False, "Stopped."),
@@ -107,6 +112,59 @@ def test_the_job_page_tells_the_state_and_asks_again_only_while_something_may_ch
     assert ("every 2s" in text) is polls
     part = keeper.get("/libraries/jobs/j1/", HTTP_HX_REQUEST="true").content.decode()
     assert "<html" not in part
+
+
+@pytest.fixture
+def ended(member):
+    """Make an import of the member that has ended in a state."""
+
+    def make(state):
+        return Job.objects.create(
+            kind="library",
+            queue="indexing",
+            state=state,
+            attempts=5,
+            owner=member,
+            finished=timezone.now(),
+            parameters={"library": "amines", "upload": "0" * 32, "name": "Amines"},
+        )
+
+    return make
+
+
+@pytest.mark.parametrize("state", ["lost", "failed", "stopped"])
+def test_an_administrator_has_an_ended_import_tried_again_from_its_page(ended, administrator, door, state):
+    job = ended(state)
+    client = Client(enforce_csrf_checks=True)
+    client.force_login(administrator)
+    text = client.get(f"/libraries/jobs/{job.pk}/").content.decode()
+    assert "The uploaded file is kept" in text
+    form = re.search(r'<form method="post" action="([^"]+)" class="row">(.*?)</form>', text, re.DOTALL)
+    fields = dict(re.findall(r'name="(\w+)" value="([^"]*)"', form[2]))
+    without = {name: value for name, value in fields.items() if name != "csrfmiddlewaretoken"}
+    assert client.post(form[1], without).status_code == 403
+    job.refresh_from_db()
+    assert job.state == state
+    assert client.post(form[1], fields).status_code == 302
+    job.refresh_from_db()
+    assert (job.state, job.attempts) == ("queued", 0)
+
+
+def test_who_may_not_retry_is_told_who_may(ended, client, member, other_member, door):
+    job = ended("lost")
+    client.force_login(member)
+    text = client.get(f"/libraries/jobs/{job.pk}/").content.decode()
+    assert "Try again" not in text
+    assert "An administrator of this server can have it tried again" in text
+    client.force_login(other_member)
+    assert client.get(f"/libraries/jobs/{job.pk}/").status_code == 404
+
+
+def test_what_is_not_ones_own_is_not_called_built_in(page):
+    text = page("/libraries/")
+    assert ">not yours</span>" in text
+    assert ">built in</span>" not in text
+    assert "administrators of this server" in text
 
 
 def test_refused_records_come_back_as_a_file(keeper, monkeypatch, tmp_path):

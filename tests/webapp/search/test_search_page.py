@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from urllib.parse import quote
 
 HTMX = {"HTTP_HX_REQUEST": "true"}
@@ -42,7 +43,7 @@ def test_a_result_shows_drawing_formula_weight_score_channels_and_words(page):
     assert "154.25 g/mol" in first
     assert "very likely" in first
     assert "0.97" in first
-    assert "of a hundred first answers" in first.lower()
+    assert "of a hundred first hits" in first.lower()
     assert ">meaning</span>" in first
     assert "<mark>monoterpenoid</mark>" in first
     assert "theme=dark" in first
@@ -130,6 +131,25 @@ def test_a_faulty_field_keeps_what_was_typed_and_shows_the_panel(page):
     assert 'value="heavy"' in text
     assert 'aria-invalid="true"' in text
     assert "write a number" in text
+
+
+def test_every_faulty_field_is_described_by_its_own_fault(page):
+    text = page("/?q=rose&weight_min=heavy&rings_max=x&similarity=7&mass=y", status=422)
+    described = re.findall(r'aria-invalid="true" aria-describedby="([^"]+)"', text)
+    assert described == ["weight_min-fault", "rings_max-fault", "similarity-fault", "mass-fault"]
+    assert text.count('aria-invalid="true"') == len(described)
+    for name in described:
+        (fault,) = re.findall(rf'id="{name}">([^<]+)<', text)
+        assert fault
+
+
+def test_the_help_and_the_notice_credit_every_source_of_the_training(page):
+    notice = " ".join((Path(__file__).parents[3] / "NOTICE").read_text(encoding="utf-8").split())
+    text = re.sub(r"<[^>]+>", "", page("/help/"))
+    for said in ("ChEBI-20", "CC BY 4.0", "4,407 further pairs of ChEBI", "PCdes", "Nature Communications 2022",
+                 "No licence is stated upstream", "IUPAC names from PubChem"):  # fmt: skip
+        assert said in text, said
+        assert said in notice, said
 
 
 def test_strange_texts_are_pages_too(page):

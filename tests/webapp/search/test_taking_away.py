@@ -7,6 +7,11 @@ import io
 import re
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from mlcore.retrieval.export import safe_cell
+from webapp.search import lists
 
 
 def export(client, **fields):
@@ -128,3 +133,36 @@ def test_the_table_has_a_line_for_every_entry_and_no_formulas(client, db, door):
         ["'=cmd()", "not found"],
         ["'-x", "not found"],
     ]
+
+
+def test_no_cell_of_the_table_is_a_formula(client, db, door, monkeypatch):
+    match = {
+        "library": "@lib",
+        "id": "+1",
+        "name": '=HYPERLINK("http://evil.example")',
+        "smiles": "CCO",
+        "inchikey": None,
+    }
+    row = {
+        "item": " =1+1",
+        "status": "found",
+        "kind": "name",
+        "matches": [match, match | {"name": "a\n=b"}],
+        "note": "|x",
+    }
+    monkeypatch.setattr(lists, "look_up", lambda text, user: {"rows": [row], "counts": {}})
+    answer = client.post("/lookup/export/", {"items": "x"}).content.decode()
+    first, second = list(csv.reader(io.StringIO(answer)))[1:]
+    assert first == [
+        "' =1+1", "found", "name", "'@lib", "'+1", "'=HYPERLINK(\"http://evil.example\")", "CCO", "", "'|x",
+    ]  # fmt: skip
+    assert second[5] == "a =b"
+
+
+@given(st.text(max_size=8))
+@example("\t=1")
+@example("\u2028=1")
+@example("\x00-1")
+@example("%x")
+def test_the_guard_is_that_of_the_exports(cell):
+    assert lists._plain(cell) == safe_cell(cell)

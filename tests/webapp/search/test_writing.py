@@ -49,7 +49,10 @@ def test_words_are_marked_where_they_begin_and_nothing_else_is_let_through():
 
 def test_a_score_says_what_it_means():
     hit = {"score": 0.8, "matched": {"similarity": None, "channels": ["meaning", "words"]}}
-    assert "about 80 were" in chem.score_sentence(hit)
+    sentence = chem.score_sentence(hit)
+    assert "about 80 were" in sentence
+    assert "in the library at all" in sentence
+    assert "first hits" in sentence
     named = {"score": 1.0, "matched": {"similarity": None, "channels": ["name"]}}
     assert "1 for the very name" in chem.score_sentence(named)
     assert "25 in 100" in chem.score_sentence({"score": 0.25, "matched": {"similarity": 0.25}})

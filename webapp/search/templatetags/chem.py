@@ -176,6 +176,6 @@ def score_sentence(hit: Mapping[str, Any]) -> str:
         if name in hit["matched"]["channels"] and "meaning" not in hit["matched"]["channels"]:
             return sentence
     return (
-        f"Scores run from 0 to 1. Of a hundred first answers that scored {hit['score']:.2f} on questions with "
-        f"known answers, about {percent(hit['score'])} were the molecule meant."
+        "Scores run from 0 to 1. When the molecule meant is in the library at all, of a hundred first hits that "
+        f"scored {hit['score']:.2f} on questions with known answers, about {percent(hit['score'])} were that molecule."
     )
