@@ -23,7 +23,7 @@ COPY workers ./workers
 COPY webapp ./webapp
 COPY frontend ./frontend
 COPY models ./models
-# any user id may run it: files are read-only for all, and the data folder belongs to group 0
+# any user id in group 0 may run it: files are read-only for all, and the data folder belongs to group 0
 RUN mkdir /data && chgrp 0 /data && chmod 2775 /data
 USER 10001:0
 VOLUME /data

@@ -116,6 +116,11 @@ def stop_job(pk: str, user: Any) -> dict[str, Any]:
     return jobs.describe(jobs.stop(jobs.get(pk, user)))
 
 
+def retry_job(pk: str, user: Any) -> dict[str, Any]:
+    """Queue an ended job of one's own again; how it stands after that. Raises NotFound."""
+    return jobs.describe(jobs.retry(jobs.get(pk, user)))
+
+
 def _describe(row: Library, user: Any) -> dict[str, Any]:
     stale = row.state == Library.State.READY and row.id in inference.stale()
     return {

@@ -13,8 +13,8 @@ MOLFILE = "\n  drawn\n\n  0  0  0  0  0  0            999 V2000\nM  END\n"
 
 def test_the_empty_page_shows_examples_with_their_answers_and_what_is_stored(page):
     text = page("/")
-    assert "a monoterpenoid alcohol that smells of roses" in text
-    assert "finds geraniol" in text
+    assert "an aromatic aldehyde that smells of bitter almonds" in text
+    assert "finds benzaldehyde" in text
     assert "Is my structure leaving the building?" in text
 
 

@@ -38,7 +38,7 @@ class JobStopView(ApiView):
         operation_id="job_stop",
         tags=["jobs"],
         summary="Stop a job of yours",
-        description="Work ends within a step and leaves nothing half-made. An ended job stays as it is.",
+        description="Work ends within a step; what is done is kept for another try. An ended job stays as it is.",
         parameters=[examples.JOB_ID],
         request=None,
         responses=answers.JobAnswer,

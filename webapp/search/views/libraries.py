@@ -54,6 +54,15 @@ def job(request: HttpRequest, job: str) -> HttpResponse:
     return render(request, template, shown)
 
 
+@require_POST
+@login_required
+@friendly
+def again(request: HttpRequest, job: str) -> HttpResponse:
+    """Try an import again that has ended without a library: its owner may, and who manages jobs."""
+    libraries.retry_job(job, request.user)
+    return redirect("search:library-job", job=job)
+
+
 @require_safe
 @login_required
 @friendly
