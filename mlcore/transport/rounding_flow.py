@@ -58,23 +58,27 @@ def _flow(values: Array, listed: NDArray[np.bool_], a: Array, b: Array, k: int) 
     prices = np.where(listed, 0, loss + unit)
     # columns whose rows are too light for them cannot be met by any flow on the support
     fixed = (listed * a).sum(1) < _ROOM * b
-    flow, over = np.zeros_like(prices), np.ones_like(fixed)
+    flow = np.zeros_like(prices)
     for _ in range(_PASSES):
         flow, left = np.zeros_like(prices), a.copy()
         for column in sorted(np.flatnonzero(fixed), key=lambda each: -b[each]):
             flow[column] = _fill(prices[column], left, b[column], k)
-            left -= flow[column]
-        free = np.flatnonzero(~fixed)
-        rest = b[free] * (left.sum() / b[free].sum())
+            left = np.maximum(left - flow[column], 0)
+        free, open_ = np.flatnonzero(~fixed), np.flatnonzero(left > _DUST * a.sum())
+        if len(free) == 0 or len(open_) == 0 or (flow[fixed].sum(1) < b[fixed] * (1 - 1e-9)).any():
+            break  # the heaviest columns use up what there is
+        rest = b[free] * (left[open_].sum() / b[free].sum())
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", category=UserWarning, module=r"ot\.")
-            flow[free] = ot.emd(rest, left, prices[free], check_marginals=False)
+            flow[np.ix_(free, open_)] = ot.emd(
+                rest, left[open_], np.ascontiguousarray(prices[np.ix_(free, open_)]), check_marginals=False
+            )
         flow[flow <= _DUST * b.sum()] = 0
         over = (flow > 0).sum(1) > k
-        if not over.any() or (fixed | over).all():
-            break
+        if not over.any():
+            return flow, True
         fixed |= over
-    return flow, not bool(over.any())
+    return flow, False
 
 
 def _fill(price: Array, left: Array, wanted: float, k: int) -> Array:

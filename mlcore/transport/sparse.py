@@ -279,6 +279,10 @@ def _maximiser(cost: Tensor, b: Tensor, gamma: float, k: int | None, alpha: Tens
     return simplex_conjugate(alpha.unsqueeze(1) - cost, b, gamma, k).dense(cost.shape[2])
 
 
+def _bound(cost: Tensor, a: Tensor, b: Tensor, gamma: float, k: int, alpha: Tensor) -> Tensor:
+    return (alpha * a).sum(1) - simplex_conjugate(alpha.unsqueeze(1) - cost, b, gamma, k).value.sum(1)
+
+
 def _finish(
     problem: Problem, found: _Found, gamma: float, k: int | None, side: Side, form: Form, tolerance: float
 ) -> SparseSolution:
