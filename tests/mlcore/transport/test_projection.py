@@ -41,7 +41,9 @@ def test_values_are_the_best_over_all_supports(k: int, gamma: float, mass: float
     supports = list(itertools.combinations(range(SIZE), k))
     found = simplex_conjugate(scores, mass, gamma, k)
     for row, value in zip(scores, found.value, strict=True):
-        assert float(value) == pytest.approx(max(on_support(row[list(s)], mass, gamma) for s in supports), abs=1e-10)
+        assert float(value) == pytest.approx(
+            max(on_support(row[list(s)], mass, gamma) for s in supports), abs=1e-10
+        )
     found = orthant_conjugate(scores, gamma, k)
     for row, value in zip(scores, found.value, strict=True):
         best = max(float(row[list(s)].clamp(min=0).square().sum()) / (2 * gamma) for s in supports)
@@ -64,12 +66,16 @@ def test_the_maximiser_is_feasible_and_attains_the_value(
     dense = found.dense(SIZE)
     assert bool((dense >= 0).all())
     assert int((dense > 0).sum(1).max()) <= (k or SIZE)
-    torch.testing.assert_close(dense.sum(1), torch.full((20,), mass, dtype=torch.float64), rtol=1e-9, atol=1e-12)
+    torch.testing.assert_close(
+        dense.sum(1), torch.full((20,), mass, dtype=torch.float64), rtol=1e-9, atol=1e-12
+    )
     attained = (dense * scores).sum(1) - gamma / 2 * dense.square().sum(1)
     torch.testing.assert_close(found.value, attained, rtol=1e-9, atol=1e-9 * (1 + mass))
     # Fenchel: no other point of the feasible set does better
     other = simplex_conjugate(vectors(seed + 1), mass, gamma, k).dense(SIZE)
-    assert bool(((other * scores).sum(1) - gamma / 2 * other.square().sum(1) <= found.value + 1e-8 * (1 + mass)).all())
+    assert bool(
+        ((other * scores).sum(1) - gamma / 2 * other.square().sum(1) <= found.value + 1e-8 * (1 + mass)).all()
+    )
 
 
 @pytest.mark.parametrize("k", [1, 2, 4, None])
@@ -111,7 +117,9 @@ def test_long_dense_projections_look_past_the_first_entries() -> None:
     point = torch.linspace(0, 1e-4, 500, dtype=torch.float64).repeat(2, 1)
     found = sparse_simplex_projection(point)
     assert int((found > 0).sum(1).min()) == 500
-    torch.testing.assert_close(found, torch.from_numpy(ot.smooth.projection_simplex(point.numpy(), 1.0, axis=1)))
+    torch.testing.assert_close(
+        found, torch.from_numpy(ot.smooth.projection_simplex(point.numpy(), 1.0, axis=1))
+    )
 
 
 def test_entries_and_vectors_without_mass() -> None:

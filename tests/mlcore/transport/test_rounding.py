@@ -17,9 +17,7 @@ def problem(seed: int, batch: int, n: int, m: int) -> tuple[torch.Tensor, torch.
     """Costs (batch, m, n) with columns first."""
     draw = torch.Generator().manual_seed(seed)
     cost = torch.rand(batch, m, n, generator=draw, dtype=torch.float64)
-    a, b = (
-        torch.empty(batch, size, dtype=torch.float64).exponential_(generator=draw) for size in (n, m)
-    )
+    a, b = (torch.empty(batch, size, dtype=torch.float64).exponential_(generator=draw) for size in (n, m))
     return cost, a / a.sum(1, keepdim=True), b / b.sum(1, keepdim=True)
 
 

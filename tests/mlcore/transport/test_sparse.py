@@ -41,7 +41,13 @@ def test_quadratic_transport_closes_the_gap_and_agrees_with_pot() -> None:
         assert float(torch.maximum(found.row_error, found.column_error).max()) < 1e-8
         for i in range(3):
             plan = ot.smooth.smooth_ot_semi_dual(
-                a[i].numpy(), b[i].numpy(), cost[i].numpy(), gamma, reg_type="l2", stopThr=1e-14, numItermax=3000
+                a[i].numpy(),
+                b[i].numpy(),
+                cost[i].numpy(),
+                gamma,
+                reg_type="l2",
+                stopThr=1e-14,
+                numItermax=3000,
             )
             np.testing.assert_allclose(found.plan[i].numpy(), plan, atol=2e-5)
 
@@ -244,7 +250,9 @@ def test_gradients_are_those_of_the_value(k: int | None) -> None:
         up, down = up - up.mean(), down - down.mean()  # the masses stay equal
         moved = [solve(cost, a + sign * step * up, b + sign * step * down).dual for sign in (1, -1)]
         slope = (moved[0] - moved[1]) / (2 * step)
-        assert float(slope) == pytest.approx(float((by_a * up).sum() + (by_b * down).sum()), rel=2e-3, abs=1e-4)
+        assert float(slope) == pytest.approx(
+            float((by_a * up).sum() + (by_b * down).sum()), rel=2e-3, abs=1e-4
+        )
     (by_primal,) = torch.autograd.grad(found.primal.sum() * 0 + solve(*inputs).primal.sum(), inputs[:1])
     torch.testing.assert_close(by_primal, found.plan.detach(), rtol=0, atol=1e-7)
 
