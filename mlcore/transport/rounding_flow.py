@@ -19,6 +19,7 @@ Array = NDArray[np.float64]
 
 _PASSES = 40
 _ROOM = 2.0  # how much more than a column its rows together should hold
+_FEW = 0.5
 _DUST = 1e-13  # share of the mass below which a flow is rounding
 
 
@@ -56,8 +57,11 @@ def _flow(values: Array, listed: NDArray[np.bool_], a: Array, b: Array, k: int) 
     loss = values.max(1, keepdims=True) - values
     unit = float(np.where(listed, loss, 0).max(1).mean()) or 1.0
     prices = np.where(listed, 0, loss + unit)
-    # columns whose rows are too light for them cannot be met by any flow on the support
-    fixed = (listed * a).sum(1) < _ROOM * b
+    # where a few columns are too heavy for their rows, no flow on the support meets them
+    held = (listed * a).sum(1)
+    fixed = held < _ROOM * b
+    if fixed.mean() > _FEW:
+        fixed = held < b * (1 - 1e-9)
     flow = np.zeros_like(prices)
     for _ in range(_PASSES):
         flow, left = np.zeros_like(prices), a.copy()

@@ -118,7 +118,7 @@ def test_smoothed_columns_solve_their_problem(
 
 
 def test_candidate_lists_certify_what_they_leave_out() -> None:
-    cost, a, b = problem(3, 2, 200, 30)
+    cost, a, _b = problem(3, 2, 200, 30)
     draw = torch.Generator().manual_seed(4)
     alpha = torch.zeros_like(a)
     lists = Candidates(cost, alpha, a > 0, 20)

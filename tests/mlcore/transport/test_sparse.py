@@ -15,17 +15,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from mlcore.transport.projection import simplex_conjugate
 from mlcore.transport.solution import Status
 from mlcore.transport.sparse import SparseSolution, quadratic_transport, sparse_transport
 
 
-def problem(
-    seed: int, batch: int = 3, n: int = 12, m: int = 9, dtype: torch.dtype = torch.float64
-) -> tuple[Tensor, Tensor, Tensor]:
+def problem(seed: int, batch: int = 3, n: int = 12, m: int = 9) -> tuple[Tensor, Tensor, Tensor]:
     draw = torch.Generator().manual_seed(seed)
     cost = torch.rand(batch, n, m, generator=draw, dtype=torch.float64)
     a, b = (torch.rand(batch, size, generator=draw, dtype=torch.float64) + 0.1 for size in (n, m))
-    return tuple(each.to(dtype) for each in (cost, a / a.sum(1, keepdim=True), b / b.sum(1, keepdim=True)))  # type: ignore[return-value]
+    return cost, a / a.sum(1, keepdim=True), b / b.sum(1, keepdim=True)
 
 
 def tight(*given: Tensor, k: int, gamma: float = 1.0, **options: object) -> SparseSolution:
@@ -76,7 +75,7 @@ def test_the_dual_falls_with_k_to_the_quadratic_one() -> None:
     support = int(quadratic.nonzeros.max())
     values = [tight(cost, a, b, k=k).dual for k in range(1, 12 + 3)]
     for larger, smaller in itertools.pairwise(values):
-        assert bool((smaller <= larger + 1e-9).all())
+        assert bool((smaller <= larger + 1e-8).all())
     for value in values[support - 1 :]:
         torch.testing.assert_close(value, quadratic.dual, rtol=1e-7, atol=0)
     torch.testing.assert_close(tight(cost, a, b, k=support).plan, quadratic.plan, rtol=0, atol=1e-6)
@@ -88,7 +87,7 @@ def test_duals_agree_and_none_is_above_newtons(k: int) -> None:
     newton = tight(cost, a, b, k=k)
     for form in ("semi-dual", "dual"):
         other = sparse_transport(cost, a, b, 1.0, k, method="lbfgs", form=form)  # type: ignore[arg-type]
-        assert bool((other.dual <= newton.dual * (1 + 1e-9)).all())
+        assert bool((other.dual <= newton.dual * (1 + 1e-8)).all())
         torch.testing.assert_close(other.dual, newton.dual, rtol=2e-2, atol=0)  # L-BFGS stops at kinks
 
 
@@ -145,7 +144,7 @@ def test_weak_duality_and_truthful_reports(method: str) -> None:
 
 def test_the_unrepaired_plan_is_the_maximiser_and_its_row_error_the_gradient() -> None:
     cost, a, b = problem(8)
-    found = sparse_transport(cost, a, b, 1.0, 2, method="lbfgs", repair=False)
+    found = sparse_transport(cost, a, b, 1.0, 2, method="adam", repair=False)  # away from the kinks
     step = 1e-6
     for row in range(12):
         shift = torch.zeros(12, dtype=torch.float64)
@@ -153,13 +152,11 @@ def test_the_unrepaired_plan_is_the_maximiser_and_its_row_error_the_gradient() -
 
         def value(alpha: Tensor) -> Tensor:
             scores = (alpha.unsqueeze(2) - cost).mT
-            from mlcore.transport.projection import simplex_conjugate
-
             return (alpha * a).sum(1) - simplex_conjugate(scores, b, 1.0, 2).value.sum(1)
 
         slope = (value(found.f + shift) - value(found.f - shift)) / (2 * step)
         error = (a - found.plan.sum(2))[:, row]
-        assert float((slope - error).abs().min()) < 1e-5  # some problem is smooth there
+        torch.testing.assert_close(slope, error, rtol=0, atol=1e-6)
 
 
 @settings(max_examples=12, deadline=None)
@@ -182,12 +179,12 @@ def test_invariances(seed: int, k: int, log_gamma: float) -> None:
     assert bool((base.dual <= base.primal + 1e-8)[base.feasible].all())
 
 
-@pytest.mark.parametrize("k", [2, 4])
+@pytest.mark.parametrize("k", [4, 6])
 def test_rows_are_the_transpose_of_columns(k: int) -> None:
     cost, a, b = problem(9)
     columns = sparse_transport(cost, a, b, 1.0, k)
     rows = sparse_transport(cost.mT, b, a, 1.0, k, side="rows")
-    torch.testing.assert_close(rows.plan, columns.plan.mT)
+    torch.testing.assert_close(rows.plan, columns.plan.mT, rtol=0, atol=1e-7)
     torch.testing.assert_close(rows.dual, columns.dual)
     torch.testing.assert_close(rows.f, columns.g)
     torch.testing.assert_close(rows.row_error, columns.column_error)
@@ -239,6 +236,8 @@ def test_gradients_are_those_of_the_value(k: int | None) -> None:
 
     inputs = [each.clone().requires_grad_() for each in (cost, a, b)]
     found = solve(*inputs)
+    (by_primal,) = torch.autograd.grad(found.primal.sum(), inputs[:1], retain_graph=True)
+    torch.testing.assert_close(by_primal, found.plan.detach(), rtol=0, atol=1e-12)
     by_cost, by_a, by_b = torch.autograd.grad(found.dual.sum(), inputs)
     draw = torch.Generator().manual_seed(0)
     step = 1e-4
@@ -253,14 +252,12 @@ def test_gradients_are_those_of_the_value(k: int | None) -> None:
         assert float(slope) == pytest.approx(
             float((by_a * up).sum() + (by_b * down).sum()), rel=2e-3, abs=1e-4
         )
-    (by_primal,) = torch.autograd.grad(found.primal.sum() * 0 + solve(*inputs).primal.sum(), inputs[:1])
-    torch.testing.assert_close(by_primal, found.plan.detach(), rtol=0, atol=1e-7)
 
 
 def test_float32() -> None:
-    cost, a, b = problem(13, dtype=torch.float32)
-    double = sparse_transport(cost.double(), a.double(), b.double(), 1.0, 4)
-    found = sparse_transport(cost, a, b, 1.0, 4)
+    cost, a, b = problem(13)
+    double = sparse_transport(cost, a, b, 1.0, 4)
+    found = sparse_transport(cost.float(), a.float(), b.float(), 1.0, 4)
     assert found.plan.dtype == torch.float32
     torch.testing.assert_close(found.dual.double(), double.dual, rtol=1e-4, atol=0)
     assert bool(found.feasible.all())
