@@ -96,7 +96,7 @@ class Climb:
             self.length = torch.where(good, torch.ones_like(self.length), shorter)
             move = good & ~there
             fresh = (
-                _direction(state, move, self.a, self.gamma, self.damping) if bool(move.any()) else self.step
+                direction(state, move, self.a, self.gamma, self.damping) if bool(move.any()) else self.step
             )
             self.step = torch.where(move.unsqueeze(1), fresh, self.step)
             self.slope = torch.where(move, (state.gradient * fresh).sum(1), self.slope)
@@ -158,7 +158,7 @@ def evaluate(
     return State(alpha, value, a - sums, found, rows), lists
 
 
-def _direction(state: State, going: Tensor, a: Tensor, gamma: float, damping: Tensor) -> Tensor:
+def direction(state: State, going: Tensor, a: Tensor, gamma: float, damping: Tensor) -> Tensor:
     """The Newton direction (batch, n) by preconditioned conjugate gradients; zero where not ``going``."""
     columns, shape = state.columns, state.alpha.shape
     count = columns.beta.numel()

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from mlcore.transport.sparse_columns import Columns, plain_columns, smoothed_columns
 from mlcore.transport.sparse_lists import Candidates
-from mlcore.transport.sparse_newton import Climb, State, evaluate
+from mlcore.transport.sparse_newton import Climb, State, direction, evaluate
 
 #: mu / gamma of the proximal steps; the last repeats
 SCHEDULE = (0.3, 0.1, 0.03, 0.03, 0.01, 0.01, 0.003, 0.003)
@@ -85,7 +85,10 @@ def relaxed(
         lower, _ = evaluate(lists, climb.alpha[local], a[which], b[which], climb.mu[local], plain)
         better = lower.value > dual[which]
         best[which[better]], dual[which[better]] = climb.alpha[local[better]], lower.value[better]
-        gap[which] = (climb.value[local] + constant - dual[which]).clamp(min=0)
+        # what is left to climb, twice over as the quadratic model has it
+        reach = direction(state, there, climb.a, gamma, climb.damping)
+        left = (state.gradient * reach).sum(1)[local]
+        gap[which] = (climb.value[local] + left + constant - dual[which]).clamp(min=0)
         outer[which] += 1
         steps[which] = used[which] = climb.steps[local]
         finished = (gap[which] <= tolerance * dual[which].abs()) | (outer[which] >= iterations)
