@@ -17,6 +17,10 @@ MINE = {"library": "annas-amines", "id": "1"}
 TOKEN = {"token": "u-5c0f", "name": "x"}
 
 # url name, method, address, data, status for: nobody, viewer, member bob, owner anna
+CLOUDS = {
+    "source": {"sample": "moons", "n": 5, "seed": 1},
+    "target": {"sample": "ring", "n": 6, "seed": 2},
+}
 TABLE: list[tuple[str, str, str, Any, tuple[int, int, int, int]]] = [
     ("search", "get", "search/", {"q": "a"}, (200, 200, 200, 200)),
     ("search", "post", "search/", {"q": "a"}, (200, 200, 200, 200)),
@@ -76,6 +80,11 @@ TABLE: list[tuple[str, str, str, Any, tuple[int, int, int, int]]] = [
     ("library", "delete", "libraries/catalogue/", {}, (401, 403, 403, 403)),
     ("job", "get", "jobs/8d0f5a0e/", {}, (401, 404, 404, 200)),
     ("job-stop", "post", "jobs/8d0f5a0e/stop/", {}, (401, 404, 404, 200)),
+    ("transport-solvers", "get", "transport/solvers/", {}, (200, 200, 200, 200)),
+    ("transport-plan", "post", "transport/plan/", CLOUDS, (200, 200, 200, 200)),
+    ("transport-estimate", "post", "transport/estimate/", CLOUDS, (200, 200, 200, 200)),
+    ("transport-file", "post", "transport/file/", {**CLOUDS, "format": "links.csv"}, (200, 200, 200, 200)),
+    ("transport-sweep", "post", "transport/sweep/", CLOUDS, (200, 200, 200, 200)),
 ]
 
 
