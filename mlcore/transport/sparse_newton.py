@@ -23,10 +23,19 @@ _SHORTEST = 1e-5
 _FORCING = 0.2  # accuracy of the linear solves
 _SUFFICIENT = 1e-4
 _DAMPING, _HEAVIEST = 0.1, 100.0  # of the Hessian's diagonal, as a share of the relative error
-
-
-_PER_PROBLEM = (
-    *("alpha", "a", "b", "mu", "problem", "value", "step", "length", "slope", "damping", "steps", "stalled"),
+_KEPT = (
+    "alpha",
+    "a",
+    "b",
+    "mu",
+    "problem",
+    "value",
+    "step",
+    "length",
+    "slope",
+    "damping",
+    "steps",
+    "stalled",
 )
 
 
@@ -112,20 +121,7 @@ class Climb:
 
     def _keep(self, which: Tensor) -> None:
         self.lists = self.lists.select(which)
-        for name in (
-            "alpha",
-            "a",
-            "b",
-            "mu",
-            "problem",
-            "value",
-            "step",
-            "length",
-            "slope",
-            "damping",
-            "steps",
-            "stalled",
-        ):
+        for name in _KEPT:
             setattr(self, name, getattr(self, name)[which])
 
 

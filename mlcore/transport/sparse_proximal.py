@@ -59,6 +59,7 @@ def relaxed(
     used = torch.zeros_like(steps)  # Newton steps up to the present proximal step
     shares = torch.tensor(SCHEDULE, dtype=a.dtype, device=a.device)
     mass = a.sum(1)
+    tightest = max(_TIGHTEST, 100 * torch.finfo(a.dtype).eps)
 
     def smoothed(scores: Tensor, mass: Tensor, mu: Tensor, size: int) -> Columns:
         return smoothed_columns(scores, mass, gamma, mu, k, max(size, k + 6))
@@ -70,7 +71,7 @@ def relaxed(
         number = outer[climb.problem]
         tired = climb.steps - used[climb.problem] >= _NEWTON_STEPS
         return mass[climb.problem] * torch.where(
-            tired, torch.inf, (_LOOSEST * _TIGHTER**number).clamp(min=_TIGHTEST)
+            tired, torch.inf, (_LOOSEST * _TIGHTER**number).clamp(min=tightest)
         )
 
     def arrived(climb: Climb, state: State, there: Tensor) -> Tensor:
@@ -103,5 +104,8 @@ def relaxed(
         return done
 
     climb = Climb(lists, alpha, a, b, gamma * shares[:1].expand(len(a)).clone(), smoothed, gamma)
-    climb.run(goal, arrived, iterations * _NEWTON_STEPS * 2)
+    last = climb.run(goal, arrived, iterations * _NEWTON_STEPS * 2)
+    if last is not None:
+        outer[climb.problem] = iterations
+        arrived(climb, last, torch.ones_like(climb.stalled))
     return Relaxed(best, dual, plan, gap, steps, outer)
