@@ -18,6 +18,7 @@ TITLES = {
     403: "You may not do this",
     404: "There is nothing at this address",
     413: "The upload is too large",
+    429: "Too many attempts",
     500: "Something went wrong here",
     503: "The server is busy",
 }

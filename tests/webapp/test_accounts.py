@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
+from django.conf import settings
 from django.contrib.auth.models import Group
 from django.core.management import CommandError, call_command
 from django.urls import reverse
@@ -39,6 +40,35 @@ def test_log_in_and_out(client, member):
     assert client.get(reverse("tokens")).status_code == 200
     assert client.post(reverse("logout")).status_code == 302
     assert client.get(reverse("tokens")).status_code == 302
+
+
+@pytest.mark.parametrize("door", ["/accounts/log-in/", "/admin/login/"])
+def test_guessing_a_password_is_stopped(client, member, door):
+    def attempt(name: str, password: str, address: str = "192.0.2.1"):
+        return client.post(door, {"username": name, "password": password}, REMOTE_ADDR=address)
+
+    for number in range(settings.AXES_FAILURE_LIMIT - 1):
+        assert attempt("mia", f"guess {number}").status_code == 200
+    closed = attempt("mia", "one more")
+    assert closed.status_code == 429
+    assert closed["Retry-After"] == "900"
+    assert b"wrong passwords" in closed.content
+    assert attempt("mia", "correct horse battery").status_code == 429
+    assert attempt("nobody", "guess").status_code == 200
+    elsewhere = attempt("mia", "correct horse battery", address="192.0.2.2")
+    assert elsewhere.status_code == (302 if door.startswith("/accounts") else 200)  # she is no staff
+
+
+def test_the_right_password_forgives_the_wrong_ones(client, member):
+    def attempt(password: str) -> int:
+        answer = client.post(reverse("login"), {"username": "mia", "password": password})
+        client.logout()
+        return answer.status_code
+
+    for _ in range(2):
+        guesses = {attempt("guess") for _ in range(settings.AXES_FAILURE_LIMIT - 1)}
+        assert guesses == {200}
+        assert attempt("correct horse battery") == 302
 
 
 def test_logging_in_never_leads_to_another_host(client, member):
