@@ -22,7 +22,7 @@ from mlcore.retrieval.data import Molecules, Row, featurise_all, load_molecules,
 from mlcore.retrieval.evaluate import Protocol, evaluate
 from mlcore.retrieval.model import RetrievalModel, save_model
 from mlcore.retrieval.presets import PRESETS, RetrievalTraining, without
-from mlcore.retrieval.train import Trainer, make_pairs
+from mlcore.retrieval.train import Pairs, Trainer, make_pairs
 from mlcore.runtime.progress import TerminalProgress
 
 #: variant -> parts of the network that are switched off
@@ -31,12 +31,15 @@ VARIANTS = {
     "no token-atom grain": ("tokens",),
     "no multitoken-motif grain": ("motifs",),
     "no transport (mean instead)": ("transport",),
+    "two motifs a token": (),
     "no fine grains": ("tokens", "motifs"),
     "no fingerprints": ("fingerprints",),
     "no graph in the vector": ("graph",),
     "no n-grams": ("ngrams",),
     "no transformer": ("transformer", "tokens", "motifs"),
 }
+#: variant -> what else is different in the network
+CHANGES = {"two motifs a token": {"motifs_per_token": 2}}
 COLUMNS = ("hits@1", "hits@10", "mrr")
 
 
@@ -55,17 +58,18 @@ def main() -> None:
     args.out.mkdir(parents=True, exist_ok=True)
     rows = [row for path in args.data for row in read_table(path)]
     candidates = read_table(args.candidates)
-    molecules = _features([*rows, *candidates], args.out / "features")
+    molecules = features([*rows, *candidates], args.out / "features")
     for variant in args.variant or VARIANTS:
         for seed in range(args.seeds):
             config = replace(without(PRESETS["small"], *VARIANTS[variant]), seed=seed)
+            config = replace(config, model=replace(config.model, **CHANGES.get(variant, {})))
             place = args.out / f"{variant.replace(' ', '_')}-{seed}"
             if not (place / "result.json").exists():
                 _measure(config, rows, candidates, molecules, place, args)
     _table(args.out, args.variant or list(VARIANTS), args.seeds)
 
 
-def _features(rows: list[Row], folder: Path) -> Molecules:
+def features(rows: list[Row], folder: Path) -> Molecules:
     if not (folder / "names.npz").exists():
         save_molecules(featurise_all([row.smiles for row in rows]), folder)
     return load_molecules(folder)
@@ -85,21 +89,28 @@ def _measure(
     progress = TerminalProgress(place.name)
     trainer.run(progress)
     save_model(trainer.model, trainer.tokenizer.described, place / "model")
+    queries, pool = task(tuning, candidates, molecules, args.queries, args.pool)
+    protocol = Protocol(pools=("full",), directions=("text_to_molecule",))
+    model = RetrievalModel.load(place / "model")
+    found = evaluate(model, queries, pool, [], protocol, progress, molecules)
+    (place / "result.json").write_text(json.dumps(found))
+
+
+def task(
+    tuning: Pairs, candidates: list[Row], molecules: Molecules, most: int, others: int
+) -> tuple[list[Row], list[Row]]:
+    """At most ``most`` queries of the tuning slice, and their molecules among ``others`` further candidates."""
     known = {row.smiles: row.id for row in candidates}
     names = {number: smiles for smiles, number in molecules.numbers.items()}
     queries = [
         Row(known[names[number]], names[number], text)
         for text, number in zip(tuning.texts, tuning.molecules, strict=True)
         if names[number] in known
-    ][: args.queries]
+    ][:most]
     asked = {row.id for row in queries}
-    others = [row for row in candidates if row.id not in asked]
-    chosen = np.random.default_rng(0).permutation(len(others))[: args.pool]
-    pool = [*(row for row in candidates if row.id in asked), *(others[number] for number in chosen)]
-    protocol = Protocol(pools=("full",), directions=("text_to_molecule",))
-    model = RetrievalModel.load(place / "model")
-    found = evaluate(model, queries, pool, [], protocol, progress, molecules)
-    (place / "result.json").write_text(json.dumps(found))
+    rest = [row for row in candidates if row.id not in asked]
+    chosen = np.random.default_rng(0).permutation(len(rest))[:others]
+    return queries, [*(row for row in candidates if row.id in asked), *(rest[number] for number in chosen)]
 
 
 def _table(out: Path, variants: list[str], seeds: int) -> None:

@@ -45,7 +45,7 @@ def _read(model: RetrievalModel, text: str, mol: Chem.Mol) -> _Reading:
     molecule = model.encode_molecules([mol])
     scores = model.rerank(encoding, 0, molecule)
     side, other = text_side(encoding, 0), molecule_side(molecule, np.array([0]))
-    plan = grains.transport(side, other, steps=model.network.config.transport_steps)[0, 0].numpy()
+    plan = model.network.align(side, other)[0, 0].numpy()
     near = torch.einsum("td,kd->tk", side.phrases[0], other.motifs[0]).numpy()
     alike = torch.einsum("td,kd->tk", side.tokens[0], other.atoms[0]).numpy()
     pooled = grains.token_atom_parts(side, other, model.network.log_sharpness.exp())[0, 0].numpy()

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from mlcore.transport import sparse
 from mlcore.transport.proximal import ipot
 
 
@@ -64,13 +65,31 @@ def token_atom_parts(text: TextSide, molecule: MoleculeSide, sharpness: Tensor) 
 
 
 def transport(text: TextSide, molecule: MoleculeSide, *, steps: int) -> Tensor:
-    """Plans of all pairs (a, b, tokens, motifs): token shares onto motif shares at cost ``1 - cosine``."""
+    """Plans of all pairs (a, b, tokens, motifs): token shares onto motif shares at cost ``1 - cosine``, by IPOT."""
+    cost, rows, columns = _problems(text, molecule)
+    plan = ipot(cost.flatten(0, 1), rows.flatten(0, 1), columns.flatten(0, 1), steps=steps).plan
+    return plan.view(cost.shape)
+
+
+def sparse_transport(text: TextSide, molecule: MoleculeSide, *, k: int, gamma: float) -> Tensor:
+    """The same with at most ``k`` motifs for each token (Liu, Puigcerver and Blondel, ICLR 2023, arXiv 2209.15466).
+
+    The plans are those of the dual: token shares are kept exactly, motif shares as nearly as ``k`` admits.
+    """
+    cost, rows, columns = _problems(text, molecule)
+    solved = sparse.sparse_transport(
+        cost.flatten(0, 1), rows.flatten(0, 1), columns.flatten(0, 1), gamma, k, side="rows", repair=False
+    )
+    return solved.plan.view(cost.shape)
+
+
+def _problems(text: TextSide, molecule: MoleculeSide) -> tuple[Tensor, Tensor, Tensor]:
+    """Costs (a, b, tokens, motifs) and both marginals of all pairs of a block, without gradient."""
     size = (len(text.phrases), len(molecule.motifs), text.phrases.shape[1], molecule.motifs.shape[1])
     cost = 1 - torch.einsum("atd,bkd->abtk", text.phrases.detach(), molecule.motifs.detach())
     rows = text.phrase_shares.detach().unsqueeze(1).expand(size[:3])
     columns = molecule.motif_shares.detach().unsqueeze(0).expand(size[0], size[1], size[3])
-    solved = ipot(cost.flatten(0, 1), rows.flatten(0, 1), columns.flatten(0, 1), steps=steps)
-    return solved.plan.view(size)
+    return cost, rows, columns
 
 
 def multitoken_motif(text: TextSide, molecule: MoleculeSide, plan: Tensor) -> Tensor:

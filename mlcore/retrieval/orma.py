@@ -34,6 +34,8 @@ class OrmaConfig:
     hidden: int = 768
     dropout: float = 0.1
     transport_steps: int = 20
+    motifs_per_token: int = 0  # most motifs a token's mass may go to; 0 for no bound (IPOT)
+    transport_gamma: float = 5.0  # weight of the quadratic term where there is a bound
     use_transformer: bool = True
     use_ngrams: bool = True
     use_graph: bool = True
@@ -99,13 +101,22 @@ class Orma(nn.Module):
         zero = text.tokens.new_zeros(len(text.tokens), len(molecule.atoms))
         phrase, token = zero, zero
         if self.config.use_motifs and self.config.use_transport:
-            plan = grains.transport(text, molecule, steps=self.config.transport_steps)
+            plan = self.align(text, molecule)
             phrase = grains.multitoken_motif(text, molecule, plan)
         elif self.config.use_motifs:
             phrase = grains.mean_motif(text, molecule)
         if self.config.use_tokens:
             token = grains.token_atom(text, molecule, self.log_sharpness.exp())
         return phrase, token
+
+    def align(self, text: TextSide, molecule: MoleculeSide) -> Tensor:
+        """Plans (a, b, tokens, motifs) of all pairs of a block, without gradient."""
+        config = self.config
+        if config.motifs_per_token:
+            return grains.sparse_transport(
+                text, molecule, k=config.motifs_per_token, gamma=config.transport_gamma
+            )
+        return grains.transport(text, molecule, steps=config.transport_steps)
 
     def combine(self, sentence: Tensor, phrase: Tensor, token: Tensor) -> Tensor:
         """The multi-grained score: a positive combination of the three grains, same shape as each."""

@@ -38,6 +38,24 @@ def test_orthonormal_motifs_get_their_own_tokens() -> None:
     assert score.item() == pytest.approx(1, abs=1e-4)
 
 
+@pytest.mark.parametrize("k", [1, 2])
+def test_a_sparse_plan_sends_each_token_to_few_motifs(k: int) -> None:
+    torch.manual_seed(0)
+    tokens, motifs = (torch.nn.functional.normalize(torch.randn(n, 8), dim=1) for n in (20, 5))
+    plan = grains.sparse_transport(side(tokens), molecule(motifs), k=k, gamma=5.0)[0, 0]
+    assert (plan > 0).sum(1).max() <= k
+    assert plan.sum(1).numpy() == pytest.approx(1 / 20, abs=1e-6)
+    assert (plan > 0).any(0).all()  # every motif is told of
+
+
+def test_the_configuration_chooses_the_plan() -> None:
+    text, other = side(torch.eye(8)[:6]), molecule(torch.eye(8)[:3])
+    free = network()
+    bound = network(type(SMALL).from_dict(SMALL.to_dict() | {"motifs_per_token": 1}))
+    assert (free.align(text, other)[0, 0] > 1e-9).sum(1).max() > 1
+    assert (bound.align(text, other)[0, 0] > 0).sum(1).max() == 1
+
+
 def test_token_atom_is_one_when_every_token_is_an_atom() -> None:
     atoms = torch.eye(4)
     score = grains.token_atom(side(atoms[[0, 2, 2]]), molecule(atoms), torch.tensor(1000.0))
