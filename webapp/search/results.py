@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -47,6 +47,7 @@ def context(state: SearchState, form: SearchForm, user: Any, base: str) -> dict[
 
 
 def _frame(state: SearchState, form: SearchForm, user: Any) -> dict[str, Any]:
+    libraries = shelf(user)
     ranges = [
         {"quantity": quantity, "low": form[quantity.low], "high": form[quantity.high]}
         for quantity in QUANTITIES
@@ -56,7 +57,8 @@ def _frame(state: SearchState, form: SearchForm, user: Any) -> dict[str, Any]:
         "form": form,
         "examples": EXAMPLES,
         "ranges": ranges,
-        "shelf": shelf(user),
+        "shelf": libraries,
+        "titles": titles(libraries),
         "sorts": vocabulary.OFFERED_SORTS,
         "modes": vocabulary.MODES,
         "same_choices": vocabulary.SAME,
@@ -64,7 +66,7 @@ def _frame(state: SearchState, form: SearchForm, user: Any) -> dict[str, Any]:
         "page_sizes": vocabulary.PAGE_SIZES,
         "formats": vocabulary.EXPORT_FORMATS,
         "most_exported": vocabulary.MAX_EXPORT_HITS,
-        "chips": chips(state),
+        "chips": chips(state, titles(libraries)),
     }
 
 
@@ -97,12 +99,17 @@ def _answered(state: SearchState, answer: dict[str, Any], base: str) -> dict[str
         "moved": moved(state, answer),
         "unpinned": state.unpinned().query(),
         "recipes": as_code(state.unpinned().pairs(), base),
-        "loosened": loosened(state),
+        "loosened": loosened(state, titles(answer["libraries"])),
         "next_keys": _following(answer["hits"]),
     }
 
 
-def chips(state: SearchState) -> list[Chip]:
+def titles(libraries: Iterable[Mapping[str, Any]]) -> dict[str, str]:
+    """What people call each library, by its id."""
+    return {library["id"]: library["name"] for library in libraries}
+
+
+def chips(state: SearchState, called: Mapping[str, str]) -> list[Chip]:
     """One removable chip for every filter that is on; the two bounds of a quantity are one."""
     out = []
     for quantity in QUANTITIES:
@@ -135,7 +142,7 @@ def chips(state: SearchState) -> list[Chip]:
         out.append(Chip("stereo ignored", state.changed(stereo="respect").query()))
     for library in state.libraries:
         rest = tuple(name for name in state.libraries if name != library)
-        out.append(Chip(f"in {library}", state.changed(libraries=rest).query()))
+        out.append(Chip(f"in {called.get(library, library)}", state.changed(libraries=rest).query()))
     return out
 
 
@@ -167,9 +174,9 @@ def moved(state: SearchState, answer: Mapping[str, Any]) -> list[str]:
     return out
 
 
-def loosened(state: SearchState) -> list[Chip]:
+def loosened(state: SearchState, called: Mapping[str, str]) -> list[Chip]:
     """What to try when nothing was found: the same search with something less."""
-    out = [Chip(f"Leave out “{chip.text}”", chip.without) for chip in chips(state)]
+    out = [Chip(f"Leave out “{chip.text}”", chip.without) for chip in chips(state, called)]
     if state.filters:
         out.append(Chip("Leave out all filters", state.without(state.filters).query()))
     least = state.filters.get("similarity", 0.0)

@@ -182,11 +182,18 @@ def test_filters_without_a_text_say_what_is_missing(page, door):
     assert not door.calls
 
 
+def test_libraries_are_called_by_name(page, monkeypatch, door):
+    assert "in Catalogue" in page("/?q=rose&library=catalogue")
+    hit = door._hit
+    monkeypatch.setattr(door, "_hit", lambda *given: hit(*given) | {"also_in": ["catalogue", "gone"]})
+    assert "also in Catalogue, gone" in page("/?q=rose")
+
+
 def test_a_library_chosen_before_the_text_stays_chosen(page):
     text = page("/?library=catalogue&weight_max=100")
     assert '<input type="hidden" name="library" value="catalogue">' in text
     assert '<input type="hidden" name="weight_max" value="100">' in text
-    assert "in catalogue" in text
+    assert "in Catalogue" in text
     assert 'type="hidden" name="library"' not in page("/?q=rose&library=catalogue")
 
 
