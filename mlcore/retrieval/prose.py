@@ -22,8 +22,8 @@ SHORTLIST = 64
 NOTABLE = 0.15
 #: from this cosine on, a description says the same as the query in the same words
 IDENTICAL = 0.99
-#: up to this many descriptions, all of them are compared with the query; above, those of the candidates
-_ALL_DESCRIPTIONS = 60_000
+#: up to this many descriptions, all of them are compared with the query; above, those of the other channels' candidates
+_ALL_DESCRIPTIONS = 100_000
 
 
 class TextModel(Protocol):
@@ -119,22 +119,16 @@ def pool_of(text: str, encoding: TextEncoding, shelf: Shelf, allowed: Allowed) -
     blocked = None if allowed.mask is None else ~allowed.mask
     ranked = words if blocked is None else np.where(blocked, 0.0, words)
     chosen.append(_best(ranked, POOL, above=0.0))
-    _, owners = shelf.description_vectors
-    alike = np.full(shelf.size, -np.inf, np.float32)
-    if 0 < len(owners) <= _ALL_DESCRIPTIONS:
-        alike[shelf.described] = np.maximum.reduceat(shelf.wordings @ wording, shelf.description_starts)
-        shown = alike if blocked is None else np.where(blocked, -np.inf, alike)
-        chosen.append(_best(shown, POOL, above=-2.0))
+    if 0 < len(shelf.wordings) <= _ALL_DESCRIPTIONS:
+        chosen.append(shelf.wordings.nearest(wording, POOL, allowed.mask))
     rows = np.unique(np.concatenate(chosen)).astype(np.int64)
-    if len(owners) > _ALL_DESCRIPTIONS:
-        _fill(alike, rows, shelf, wording)
-    description = alike[rows]
+    description = shelf.wordings.cosines(wording, rows)
     return Pool(
         rows=rows,
         sentence=shelf.library.vectors(rows) @ vector if len(rows) else np.empty(0, np.float32),
         description=description,
         words=words[rows],
-        has_text=np.isfinite(description),
+        has_text=shelf.wordings.has_text(rows),
     )
 
 
@@ -147,15 +141,6 @@ def _best(values: np.ndarray, most: int, *, above: float) -> np.ndarray:
     sure = places[values[places] > part]
     ties = places[values[places] == part]
     return np.concatenate([sure, ties[: most - len(sure)]])
-
-
-def _fill(alike: np.ndarray, rows: np.ndarray, shelf: Shelf, wording: np.ndarray) -> None:
-    """Cosines with the descriptions of ``rows`` only, into ``alike``."""
-    _, owners = shelf.description_vectors
-    starts, ends = np.searchsorted(owners, rows, "left"), np.searchsorted(owners, rows, "right")
-    for row, start, end in zip(rows, starts, ends, strict=True):
-        if end > start:
-            alike[row] = float((shelf.wordings[start:end] @ wording).max())
 
 
 def _reranked(

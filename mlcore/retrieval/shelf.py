@@ -17,6 +17,7 @@ import numpy as np
 from mlcore.retrieval import formula
 from mlcore.retrieval.lexical import LexicalIndex
 from mlcore.retrieval.names import NameIndex
+from mlcore.retrieval.wordings import Wordings
 
 if TYPE_CHECKING:
     from mlcore.retrieval.library import Library
@@ -31,7 +32,7 @@ _REMEMBERED = 64
 #: everything that is read or built once
 _IN_MEMORY = (
     "columns", "keys", "titles", "categories", "formulas", "elements", "names", "renown", "lexical",
-    "description_vectors", "wordings", "described", "description_starts",
+    "description_vectors", "wordings",
 )  # fmt: skip
 
 
@@ -154,24 +155,15 @@ class Shelf:
         return np.ascontiguousarray(vectors[order]), np.asarray(owners)[order]
 
     @cached_property
-    def wordings(self) -> np.ndarray:
-        """For comparing texts with texts: (m, width) float32, in the order of :attr:`description_vectors`."""
-        return self.library.wordings[self.description_numbers].astype(np.float32)
+    def wordings(self) -> Wordings:
+        """For comparing texts with texts."""
+        order = self.description_numbers
+        return Wordings(self.library.wordings[order], self.description_vectors[1], self.size)
 
     @cached_property
     def description_numbers(self) -> np.ndarray:
         """The number in the library's files of each of :attr:`description_vectors`, (m,)."""
         return np.argsort(self.library.description_vectors[1], kind="stable")
-
-    @cached_property
-    def described(self) -> np.ndarray:
-        """The rows that have texts, ascending."""
-        return np.unique(self.description_vectors[1])
-
-    @cached_property
-    def description_starts(self) -> np.ndarray:
-        """Where the texts of each of :attr:`described` begin."""
-        return np.searchsorted(self.description_vectors[1], self.described)
 
     def smiles(self, rows: np.ndarray) -> list[str]:
         """Canonical SMILES of ``rows`` (ascending), in that order."""
