@@ -34,9 +34,9 @@ from typing import Any
 
 import numpy as np
 
+from mlcore.retrieval.allowed import Allowed
 from mlcore.retrieval.data import Row, tuning_slice
 from mlcore.retrieval.evaluate import encode_rows, take
-from mlcore.retrieval.filters import Allowed
 from mlcore.retrieval.fusion import Calibration, Fusion, fit_calibration
 from mlcore.retrieval.library import Library
 from mlcore.retrieval.model import RetrievalModel
@@ -82,6 +82,12 @@ class Asked:
     def verdict(self, fusion: Fusion, calibration: Calibration) -> str:
         """What a search would say of the answer's being there."""
         return calibration.verdict(self.probability(fusion, calibration), np.isfinite(self.description))
+
+    def presence(self, fusion: Fusion, calibration: Calibration) -> float:
+        """The probability that the answer is there at all."""
+        scores = self.probability(fusion, calibration)
+        has_text = bool(np.isfinite(self.description[scores.argmax()]))
+        return (calibration.text_presence if has_text else calibration.presence).probability(scores)
 
     def without_answer(self) -> Asked:
         """The same query where the right molecules are not in the pool."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -35,8 +36,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Fit, print and write."""
-    from mlcore.retrieval import calibrate
+    """Fit, write (the constants into ``config.json``, where they come from into ``card.json``), and print."""
+    from mlcore.retrieval import calibrate, reliability
     from mlcore.retrieval.data import featurise_all, read_table
     from mlcore.retrieval.fusion import Calibration, Fusion
     from mlcore.retrieval.library import Library
@@ -80,15 +81,18 @@ def run(args: argparse.Namespace) -> int:
         )
     before = (Fusion.from_config(model.config), Calibration.from_config(model.config))
     after = calibrate.fit(groups["chemical"], groups["catalogue"], groups["lay"], groups["absent"], before[0])
+    judged = reliability.judged(groups, *after)
     result: dict[str, Any] = {
         "before": calibrate.describe(*before, groups),
         "after": calibrate.describe(*after, groups),
+        "verdict": reliability.as_dict(*judged),
         "fusion": asdict(after[0]),
         "calibration": asdict(after[1]),
         "model": model.fingerprint,
     }
     if not args.dry_run:
         calibrate.write(args.model, *after)
+        _record(args, {name: len(group) for name, group in groups.items()})
     if args.json:
         print(json.dumps(result))
         return 0
@@ -96,5 +100,35 @@ def run(args: argparse.Namespace) -> int:
         for group, figures in result[when].items():
             print(f"{when:7}{group:10}" + "  ".join(f"{name} {value}" for name, value in figures.items()))
     print(json.dumps({name: result[name] for name in ("fusion", "calibration")}, indent=1))
+    table, best, presence = judged
+    print(
+        f"\nThe verdicts on the queries that the constants were fitted to:\n\n{reliability.confusion_table(table)}"
+    )
+    print(f"\n{reliability.reliability_table('score of the best hit, answer there', best)}")
+    print(f"\n{reliability.reliability_table('probability that the answer is there', presence)}\n")
     print("nothing was written (dry run)" if args.dry_run else f"written to {args.model / 'config.json'}")
     return 0
+
+
+def _record(args: argparse.Namespace, sizes: Mapping[str, int]) -> None:
+    """Write into the model's card which command fitted the constants, to which data and how many queries."""
+    from mlcore.runtime import card
+
+    command = (
+        f"python -m mlcore calibrate retrieval --model {card.short(args.model)}"
+        f" --queries {card.short(args.queries)} --candidates {card.short(args.candidates)}"
+    )
+    files = {"queries": args.queries, "candidates": args.candidates}
+    facts: dict[str, Any] = {"queries": dict(sizes)}
+    if args.library:
+        command += f" --library {card.short(args.library)} --lay {card.short(args.lay)}"
+        files |= {"lay queries": args.lay, "queries for what is not there": ABSENT}
+        facts["library"] = _fingerprint(args.library)
+    card.record(args.model, calibration=card.measured(command, files, **facts))
+
+
+def _fingerprint(library: Path) -> str:
+    """The hash of a library's contents."""
+    from mlcore.retrieval.manifest import read_manifest
+
+    return str(read_manifest(library)["fingerprint"])

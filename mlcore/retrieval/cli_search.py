@@ -36,6 +36,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--read-as", default="auto", metavar="KIND", help="prose, name, formula, smiles, ...")
     parser.add_argument("--mode", default="auto", help="for structures: auto, exact, similar or contains")
+    parser.add_argument(
+        "--same", default="compound", help="the same molecule as a structure: compound, parent or tautomer"
+    )
     parser.add_argument("--stereo", default="respect", help="respect or ignore")
     parser.add_argument(
         "--sort", default="score", help="score, name, weight, logp, ...; -weight for descending"
@@ -87,6 +90,7 @@ def _answer(arguments: argparse.Namespace) -> dict[str, Any]:
         text,
         read_as=arguments.read_as,
         mode=arguments.mode,
+        same=arguments.same,
         filters=filters_from(arguments.filter),
         k=arguments.k,
         offset=arguments.offset,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import sqlite3
 from pathlib import Path
 
@@ -9,7 +10,11 @@ from mlcore.retrieval.building import State, Step
 
 
 class DryRun:
-    """Takes the steps of an import in place of a folder; refused records go to ``mend_path`` if asked."""
+    """Takes the steps of an import in place of a folder; refused records go to ``mend_path`` if asked.
+
+    They are gathered in a draft beside it, so that the file is there whole or not at all, also when two processes
+    read the same molecules.
+    """
 
     def __init__(self, mend_path: Path | None) -> None:
         self.state = State()
@@ -19,7 +24,8 @@ class DryRun:
             "", isolation_level=None
         )  # in memory, on disk when large, gone when closed
         self._seen.execute("CREATE TABLE seen (identity TEXT PRIMARY KEY, idx INTEGER) WITHOUT ROWID")
-        self._mend = mend_path.open("w", encoding="utf-8") if mend_path else None
+        self._draft = mend_path and mend_path.with_name(f".{mend_path.name}.{secrets.token_hex(4)}")
+        self._mend = self._draft.open("w", encoding="utf-8") if self._draft else None
 
     def find(self, identity: str) -> int | None:
         """The number of the molecule ``identity`` among those seen, if it was."""
@@ -50,9 +56,14 @@ class DryRun:
         self.state = step.state
 
     def abandon(self, *, remove: bool = False) -> None:
-        """Close; without refused records (or with ``remove``) no file to mend stays."""
+        """Close; the file to mend stays where the input was read to its end and something was refused."""
         self._seen.close()
-        if self._mend and self.mend_path:
-            self._mend.close()
-            if remove or not self.state.refused:
-                self.mend_path.unlink(missing_ok=True)
+        if self._mend is None or self._draft is None or self.mend_path is None:
+            return
+        self._mend.close()
+        if self.state.read and self.state.refused and not remove:
+            self._draft.replace(self.mend_path)
+            return
+        self._draft.unlink(missing_ok=True)
+        if self.state.read or remove:
+            self.mend_path.unlink(missing_ok=True)  # of an earlier look

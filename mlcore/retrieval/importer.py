@@ -32,7 +32,8 @@ from mlcore.retrieval.encoding import MoleculeEncoding
 from mlcore.retrieval.manifest import SCHEMA_VERSION, sha256
 from mlcore.retrieval.pool import Failure, WorkerPool
 from mlcore.retrieval.preparation import Preparation, Prepared
-from mlcore.retrieval.readers import RawRecord, Reader, open_molecules
+from mlcore.retrieval.readers import open_molecules
+from mlcore.retrieval.records import RawRecord, Reader
 from mlcore.retrieval.report import RAW, SHOWN, ImportReport, Refusal
 from mlcore.retrieval.sources import Limits
 from mlcore.retrieval.vectors import IndexPolicy

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from mlcore.retrieval.allowed import Allowed
 from mlcore.retrieval.answer import molecule_json
 from mlcore.retrieval.candidates import Candidate, Ranking, merged
-from mlcore.retrieval.filters import Allowed
 from mlcore.retrieval.query import Query
 from mlcore.retrieval.search import Searcher
 from mlcore.retrieval.shelf import Shelf

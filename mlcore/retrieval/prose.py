@@ -8,9 +8,9 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from mlcore.retrieval.allowed import Allowed
 from mlcore.retrieval.candidates import Candidate
 from mlcore.retrieval.encoding import MoleculeEncoding, RerankScores, TextEncoding
-from mlcore.retrieval.filters import Allowed
 from mlcore.retrieval.fusion import Calibration, Fusion
 from mlcore.retrieval.shelf import Shelf
 

@@ -22,19 +22,17 @@ The rules, first that fits (``read_as`` overrules all of them; what else the tex
 from __future__ import annotations
 
 import re
-import unicodedata
 from dataclasses import dataclass, replace
 from typing import Protocol
 
 from mlcore.retrieval import formula as formulas
+from mlcore.retrieval import notation
+from mlcore.retrieval.cleaning import clean, is_molfile
 from mlcore.retrieval.formula import Formula
 from mlcore.retrieval.structure import Pattern, Structure, read_pattern, read_structure
 from mlcore.runtime.errors import InputError, LimitError
 from mlcore.runtime.sandbox import Sandbox
 
-#: the longest text in bytes, and the longest molfile
-LONGEST = 20_000
-LONGEST_MOLFILE = 100_000
 KINDS = ("prose", "name", "formula", "smiles", "inchi", "inchikey", "molfile", "smarts", "cas", "id")
 LABELS = {
     "prose": "read as a description",
@@ -61,12 +59,6 @@ _FAMILIAR = frozenset((
     "CO", "NO", "HF", "HI", "HCN", "KF", "KI", "KH", "KOH", "KCN", "BN", "NH", "OH", "CH", "SH", "OCS", "COS",
     "HNCO", "HOCN", "HNO", "HOF", "KSCN", "KOCN", "HSCN", "ICN", "IF", "NOF", "KHS", "VN", "VO", "WC", "VC",
 ))  # fmt: skip
-_KEY = re.compile(r"(?:InChIKey=)?([A-Z]{14})(?:-([A-Z]{8}[SNO][A-Z])(?:-([A-Z]))?)?", re.IGNORECASE)
-_CAS = re.compile(r"(?:CAS(?:\s?(?:RN|No\.?|number))?:?\s*)?(\d{2,7})-(\d{2})-(\d)", re.IGNORECASE)
-_SMILES = re.compile(r"(?:Br|Cl|[BCNOPSFI]|[bcnops]|\[[^\[\]\s]+\]|[-=#$:/\\.~*()]|%\d\d|\d)+")
-_OPEN_SMILES = re.compile(r"(?:Br|Cl|[BCNOPSFI]|[bcnops]|[\[\]@+HA-Za-z0-9]|[-=#$:/\\.~*()]|%)+")
-_ONLY_SMILES = re.compile(r"[=#@\[\]\\]|[A-Za-z\])]/[A-Za-z\[(]")
-_SMARTS_ONLY = re.compile(r"\[[^\]]*(?:[!;,&]|#\d|\$\(|\^\d|[DXRrvxHh]\d)|~|\$\(")
 _DASHES = str.maketrans(dict.fromkeys("‐‑‒–—−﹣－", "-"))
 
 
@@ -130,7 +122,7 @@ def understand(
     """Read ``text`` by the rules of this module, or as ``read_as`` (one of :data:`KINDS`).
 
     Raises :class:`InputError` (``field="q"``) for empty text, an unreadable structure or an unknown
-    ``read_as``, and :class:`LimitError` above :data:`LONGEST` bytes (:data:`LONGEST_MOLFILE` for a molfile).
+    ``read_as``, and :class:`LimitError` for one that is too long (:mod:`.cleaning`).
     """
     if read_as not in (*KINDS, "auto"):
         raise InputError(
@@ -142,64 +134,6 @@ def understand(
     reader = _Reader(cleaned, knows or _KnowsNothing(), sandbox)
     query = reader.auto() if read_as == "auto" else reader.forced(read_as)
     return replace(query, alternatives=reader.alternatives(query), notes=(*notes, *query.notes))
-
-
-def clean(text: str, *, molfile: bool = False) -> tuple[str, list[str]]:
-    """``text`` without control and invisible characters, in Unicode form NFKC, and notes on what was left
-    out.
-
-    The layout of a molfile is kept. Raises as :func:`understand`.
-    """
-    size = len(text.encode("utf-8", "replace"))
-    molfile = molfile or _is_molfile(text)
-    limit = LONGEST_MOLFILE if molfile else LONGEST
-    if size > limit:
-        raise LimitError(
-            f"The query is {size:,} bytes long; {limit:,} is the limit.",
-            field="q",
-            remedy="Search with a sentence or one structure; look up long lists as a batch.",
-        )
-    kept = []
-    control = invisible = 0
-    for letter in text.replace("\r\n", "\n").replace("\r", "\n"):
-        category = unicodedata.category(letter)
-        if (category == "Cc" and letter not in "\n\t") or category in ("Cs", "Co", "Cn"):
-            control += 1
-        elif category == "Cf" and letter not in "\u200c\u200d":  # joiners shape letters and emoji
-            invisible += 1
-        else:
-            kept.append(letter)
-    notes = []
-    if control:
-        notes.append(f"{control} control character{'s were' if control > 1 else ' was'} left out.")
-    if invisible:
-        notes.append(f"{invisible} invisible character{'s were' if invisible > 1 else ' was'} left out.")
-    cleaned = "".join(kept)
-    cleaned = (
-        cleaned.strip("\n") if molfile and cleaned.strip() else unicodedata.normalize("NFKC", cleaned).strip()
-    )
-    if molfile:
-        cleaned = "".join(kept).rstrip()
-    if (
-        len(cleaned) > 1
-        and cleaned[0] == cleaned[-1]
-        and cleaned[0] in "\"'"
-        and cleaned[0] not in cleaned[1:-1]
-    ):
-        cleaned = cleaned[1:-1].strip()
-    if not cleaned.strip():
-        raise InputError(
-            "There is nothing to search for.",
-            field="q",
-            remedy="Type a description, a name, a formula or a structure.",
-        )
-    return cleaned, notes
-
-
-def _is_molfile(text: str) -> bool:
-    return "\n" in text.replace("\r", "\n").strip() and (
-        "M  END" in text or re.search(r"V[23]000", text) is not None
-    )
 
 
 class _Reader:
@@ -222,24 +156,26 @@ class _Reader:
         return self._words()
 
     def _by_form(self) -> Query | None:
-        if _is_molfile(self.text):
+        if is_molfile(self.text):
             return self._molfile()
         if "\n" in self.text:
             return None
         if re.match(r"InChI=1S?/|1S/[A-Z]", self.text):
             return self._inchi()
-        key = _KEY.fullmatch(self.text)
+        key = notation.KEY.fullmatch(self.text)
         if key and (key.group(2) or (self.text.isupper() and not self.knows.known_name(self.text))):
             return self._inchikey()
-        cas = _CAS.fullmatch(self.flat)
-        if cas and _check_digit(cas.group(1) + cas.group(2)) == int(cas.group(3)):
+        cas = notation.CAS.fullmatch(self.flat)
+        if cas and notation.cas_checks(cas):
             return self._cas()
         return None
 
     def _by_knowledge(self) -> Query | None:
         if len(self.text) > 300:
             return None
-        if self.knows.known_name(self.text) and not (_ONLY_SMILES.search(self.text) and self._smiles_like()):
+        if self.knows.known_name(self.text) and not (
+            notation.ONLY_SMILES.search(self.text) and notation.smiles_like(self.flat)
+        ):
             return self._query("name")
         if self.knows.known_id(self.text):
             return self._query("id")
@@ -333,7 +269,7 @@ class _Reader:
         return self._query("inchi", structure=self._read(text, "inchi"))
 
     def _inchikey(self) -> Query:
-        found = _KEY.fullmatch(self.flat)
+        found = notation.KEY.fullmatch(self.flat)
         if found is None:
             raise InputError(
                 "This is not an InChIKey.",
@@ -351,8 +287,8 @@ class _Reader:
         )
 
     def _cas(self) -> Query:
-        found = _CAS.fullmatch(self.flat)
-        if found is None or _check_digit(found.group(1) + found.group(2)) != int(found.group(3)):
+        found = notation.CAS.fullmatch(self.flat)
+        if found is None or not notation.cas_checks(found):
             raise InputError(
                 "This is not a CAS number.", field="q", remedy="It looks like 50-78-2; check its last digit."
             )
@@ -360,40 +296,29 @@ class _Reader:
 
     # -- formula or SMILES?
 
-    def _smiles_like(self) -> bool:
-        """Every character belongs to SMILES; lower-case (aromatic) atoms only together with ring numbers."""
-        if _ONLY_SMILES.search(self.flat) and _OPEN_SMILES.fullmatch(self.flat):
-            outside = re.sub(r"\[[^\[\]\s]*\]?", "", self.flat)
-            return re.search(r"[A-Za-z\[]", self.flat) is not None and (not outside or self._tokens(outside))
-        return self._tokens(self.flat)
-
-    def _tokens(self, text: str) -> bool:
-        if not _SMILES.fullmatch(text):
-            return False
-        if text == self.flat and not re.search(r"[A-Za-z\[]", text):
-            return False
-        bare = re.sub(r"Br|Cl|\[[^\]]*\]", "", text)
-        return not re.search(r"[bcnops]", bare) or re.search(r"\d", text) is not None
-
     def _formula_first(self, formula: Formula) -> bool:
         """Rule 4: whether a text that is a formula is meant as one."""
         text = self.flat
         symbols = re.findall(r"[A-Z][a-z]?", text)
         if len(symbols) == 1 and formula.charge is None and not any(c.isdigit() for c in text):
             return text not in ("C", "N", "O", "S", "P")
-        if _ONLY_SMILES.search(text) and self._smiles_like() and not re.search(r"\][\^]?\d*[+-]\d*$", text):
+        if (
+            notation.ONLY_SMILES.search(text)
+            and notation.smiles_like(self.flat)
+            and not re.search(r"\][\^]?\d*[+-]\d*$", text)
+        ):
             return False
         repeated = len(set(symbols)) < len(symbols)
         if formula.charge is not None:
-            return not (repeated and self._smiles_like())
+            return not (repeated and notation.smiles_like(self.flat))
         if any(c.isdigit() for c in text):
-            return not (repeated and self._smiles_like())
+            return not (repeated and notation.smiles_like(self.flat))
         if repeated or self.knows.known_word(text):
             return False
         return text in _FAMILIAR or (any(len(s) == 2 for s in symbols) and not self._valid_smiles())
 
     def _valid_smiles(self) -> bool:
-        if not self._smiles_like():
+        if not notation.smiles_like(self.flat):
             return False
         try:
             self._read(self.flat, "smiles")
@@ -403,14 +328,14 @@ class _Reader:
 
     def _as_smiles(self) -> Query | None:
         """A SMILES; ``None`` when it is unreadable and may as well be a word or a name."""
-        if not self._smiles_like():
+        if not notation.smiles_like(self.flat):
             return None
         try:
             return self._query("smiles", structure=self._read(self.flat, "smiles"))
         except LimitError:
             raise
         except InputError as fault:
-            marked = _ONLY_SMILES.search(self.flat) or "(" in self.flat
+            marked = notation.ONLY_SMILES.search(self.flat) or "(" in self.flat
             ringed = len(self.flat) > 3 and re.search(r"[A-Za-z]\d", self.flat) and not self.flat.isupper()
             repeated = re.search(r"([CNOcno]).*\1", self.flat) and any(c.isdigit() for c in self.flat)
             if marked or ringed or repeated:
@@ -420,23 +345,22 @@ class _Reader:
             return None
 
     def _as_smarts(self) -> Query | None:
-        if not (_SMARTS_ONLY.search(self.flat) and _OPEN_SMILES.match(self.flat)):
+        if not (notation.SMARTS_ONLY.search(self.flat) and notation.OPEN_SMILES.match(self.flat)):
             return None
         try:
             return self._query("smarts", pattern=read_pattern(self.flat, field="q", sandbox=self.sandbox))
         except LimitError:
             raise
         except InputError:
-            if self._smiles_like():
+            if notation.smiles_like(self.flat):
                 raise
             return None
 
     def _smiles_with_title(self, first: str, rest: str) -> Query | None:
         """A line of a SMILES file: structure, blank, name."""
-        if not _ONLY_SMILES.search(first) and not ("(" in first and re.search(r"\d", first)):
+        if not notation.ONLY_SMILES.search(first) and not ("(" in first and re.search(r"\d", first)):
             return None
-        inner = _Reader(first, self.knows, self.sandbox)
-        if not inner._smiles_like():
+        if not notation.smiles_like(first):
             return None
         try:
             structure = self._read(first, "smiles")
@@ -460,15 +384,10 @@ class _Reader:
         if query.kind not in ("smiles", "inchi", "molfile") and short and self._valid_smiles():
             structure = self._read(self.flat, "smiles")
             found.append(Reading("smiles", _OFFERS["smiles"].format(structure.formula)))
-        if query.kind == "smiles" and short and _ONLY_SMILES.search(self.text):
+        if query.kind == "smiles" and short and notation.ONLY_SMILES.search(self.text):
             found.append(Reading("smarts", _OFFERS["smarts"]))
         if query.kind not in ("inchikey", "name") and re.fullmatch(r"[A-Z]{14}", self.text):
             found.append(Reading("inchikey", _OFFERS["inchikey"]))
         if query.kind not in ("prose", "molfile"):
             found.append(Reading("prose", _OFFERS["prose"]))
         return tuple(found)
-
-
-def _check_digit(digits: str) -> int:
-    """The check digit of a CAS number without it."""
-    return sum(place * int(digit) for place, digit in enumerate(reversed(digits), start=1)) % 10

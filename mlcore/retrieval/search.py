@@ -25,11 +25,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mlcore.retrieval import answer, lexical, structural
+from mlcore.retrieval.allowed import Allowed, evaluate
 from mlcore.retrieval.candidates import Candidate, Ranking, merged, order
 from mlcore.retrieval.encoding import TextEncoding
 from mlcore.retrieval.facets import facets
-from mlcore.retrieval.filters import Allowed, Filters, evaluate
-from mlcore.retrieval.fusion import Calibration, Fusion, words_for
+from mlcore.retrieval.filters import Filters
+from mlcore.retrieval.fusion import Calibration, Fusion
 from mlcore.retrieval.prose import TextModel, rank_prose
 from mlcore.retrieval.query import Query, understand
 from mlcore.retrieval.sameness import SAMES
@@ -139,7 +140,7 @@ class Searcher:
     """Searches opened libraries with one model; safe for many threads.
 
     ``libraries`` in order of preference: a molecule in several is shown from the first. The constants of
-    ``fusion`` and ``calibration`` come from the model's ``config`` or ``card`` unless given.
+    ``fusion`` and ``calibration`` come from the model's ``config`` unless given.
     """
 
     def __init__(
@@ -152,7 +153,8 @@ class Searcher:
         sandbox: Sandbox | None = None,
         shelves: Mapping[str, Shelf] | None = None,
     ) -> None:
-        config = _constants(model)
+        found = getattr(model, "config", None)
+        config: Mapping[str, Any] = found if isinstance(found, Mapping) else {}
         self.model = model
         self.fusion = fusion or Fusion.from_config(config)
         self.calibration = calibration or Calibration.from_config(config)
@@ -309,9 +311,7 @@ class Searcher:
         return [hits[rank] for rank in sorted(hits)]
 
     def _verdict(self, query: Query, ranking: Ranking, candidates: Sequence[Candidate]) -> dict[str, str]:
-        """Whether the answer is here. Of words, a best hit that is itself "very likely" turns a doubt into "found":
-        where many fit equally well ("sugar") none of them leads, and yet each is an answer.
-        """
+        """Whether the answer is here."""
         if not candidates:
             return answer.verdict_json(
                 "absent", ranking.missing or "Nothing in this library fits, with these filters."
@@ -322,8 +322,6 @@ class Searcher:
                 np.array([candidate.score for candidate in candidates]),
                 np.array([candidate.has_text for candidate in candidates]),
             )
-            if level == "doubtful" and words_for(best) == "very likely":
-                level = "found"
             return answer.verdict_json(level, _PROSE_VERDICTS[level])
         if ranking.missing:
             rest = " What follows fits the words best." if query.kind == "name" else ""
@@ -369,15 +367,6 @@ class Searcher:
             "hits": hits,
             "took_ms": took,
         }
-
-
-def _constants(model: TextModel) -> Mapping[str, Any]:
-    """What the model's ``config.json`` (or its card) says about fusion and calibration; empty when it says nothing."""
-    found: dict[str, Any] = {}
-    for source in (getattr(model, "card", None), getattr(model, "config", None)):
-        if isinstance(source, Mapping):
-            found.update({key: source[key] for key in ("fusion", "calibration") if source.get(key)})
-    return found
 
 
 def _names_first(named: Ranking, prose: Sequence[Candidate]) -> Ranking:

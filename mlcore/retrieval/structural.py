@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from mlcore.retrieval.allowed import Allowed, contains
 from mlcore.retrieval.candidates import Candidate, Ranking
-from mlcore.retrieval.filters import Allowed, contains
 from mlcore.retrieval.formula import Formula
 from mlcore.retrieval.query import Query
 from mlcore.retrieval.sameness import COUNTS, MISSING, RELATIONS, counted, family, related_rows, relative

@@ -71,6 +71,31 @@ def test_counts_close_and_the_dry_run_agrees(tmp_path: Path) -> None:
     assert (again.read, again.used, again.duplicates) == (10, 1, 9)
 
 
+def test_the_file_to_mend_of_a_dry_run_is_there_whole_or_not_at_all(tmp_path: Path) -> None:
+    class Stops:
+        stopping = False
+
+        def update(self, done: int, total: int | None = None, **metrics: float) -> None:
+            self.stopping = True
+
+        def log(self, text: str) -> None: ...
+
+    source, mend = write_table(tmp_path / "a.tsv", 100), tmp_path / "mend.tsv"
+    options = {"dry_run": True, "workers": 1, "refused_file": mend, "commit_every": 32}
+    mend.write_text("of an earlier look")
+    stopped = build(source, tmp_path / "lib", None, progress=Stops(), **options)
+    assert (stopped.finished, stopped.refused > 0) == (False, True)
+    assert names(tmp_path) == ["a.tsv", "mend.tsv"]
+    assert mend.read_text() == "of an earlier look"
+    report = build(source, tmp_path / "lib", None, **options)
+    assert names(tmp_path) == ["a.tsv", "mend.tsv"]
+    assert report.refused_file == mend
+    assert mend.read_text().count("carbon with 5 bonds") == report.refused == 10
+    source.write_text("smiles\nCCO\n")
+    assert build(source, tmp_path / "lib", None, **options).refused_file is None
+    assert names(tmp_path) == ["a.tsv"]
+
+
 def test_a_report_whose_counts_do_not_close_cannot_be_made() -> None:
     with pytest.raises(AssertionError, match="do not add up"):
         ImportReport(10, 5, 2, 2, (), None, True, True, "smi")

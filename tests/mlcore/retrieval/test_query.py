@@ -11,7 +11,8 @@ from rdkit import Chem
 from rdkit.Chem import rdDepictor, rdMolDescriptors
 
 from mlcore.retrieval import formula
-from mlcore.retrieval.query import KINDS, LONGEST, understand
+from mlcore.retrieval.cleaning import LONGEST
+from mlcore.retrieval.query import KINDS, understand
 from mlcore.runtime.errors import InputError, LimitError
 
 ASPIRIN_KEY = "BSYNRYMUTXBXSQ-UHFFFAOYSA-N"

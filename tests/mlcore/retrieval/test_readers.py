@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mlcore.retrieval.readers import RawRecord, open_molecules
+from mlcore.retrieval.readers import open_molecules
+from mlcore.retrieval.records import RawRecord
 from mlcore.retrieval.sources import Limits
 from mlcore.runtime.errors import InputError, LimitError
 
