@@ -39,6 +39,7 @@ def _broker() -> dict[str, Any]:
             "data_folder_out": str(folder / "messages"),
             "control_folder": str(folder / "control"),
             "store_processed": False,
+            "polling_interval": 0.25,  # seconds; a small file is checked while its page waits
         },
     }
 

@@ -140,7 +140,7 @@ class Engine:
     def _turn(self) -> Iterator[None]:
         if not self._turns.acquire(timeout=self._wait):
             raise Busy(
-                f"Too many searches are waiting; none ended within {self._wait:.0f} s. Try again in a moment."
+                f"Too many questions are waiting; none ended within {self._wait:.0f} s. Try again in a moment."
             )
         try:
             yield

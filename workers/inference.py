@@ -7,13 +7,13 @@ With ``FERRY_INFERENCE=queue`` an inference worker answers instead of this proce
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from django.conf import settings
 
-from workers import engine, remote
+from workers import engine, films, remote
 from workers.errors import BadInput, Busy, NotFound
 
 __all__ = [
@@ -21,7 +21,6 @@ __all__ = [
     "Busy",
     "NotFound",
     "builtin_folders",
-    "check_import",
     "compare",
     "depict",
     "describe",
@@ -38,10 +37,13 @@ __all__ = [
     "suggest",
     "transport_estimate",
     "transport_file",
+    "transport_map",
+    "transport_map_estimate",
     "transport_plan",
     "transport_points",
     "transport_solvers",
     "transport_sweep",
+    "transport_watch",
     "warm_up",
 ]
 
@@ -123,13 +125,13 @@ def molfile(structure: str) -> str:
     return _ask("molfile", structure=structure)
 
 
-def export(format: str, rows: Sequence[ExportRow], query: str = "") -> tuple[str, str, bytes]:
-    """File name, content type and content of ``rows``, in their order.
+def export(format: str, rows: Sequence[ExportRow], query: str = "") -> tuple[str, str, bytes, list[str]]:
+    """File name, content type and content of ``rows``, in their order; then a sentence for whatever is not in it.
 
     A row is (library, id), or (library, id, rank, score) where it is the hit of a search.
     """
-    name, kind, content = _ask("export", format=format, rows=[list(row) for row in rows], query=query)
-    return name, kind, content
+    name, kind, content, notes = _ask("export", format=format, rows=[list(row) for row in rows], query=query)
+    return name, kind, content, list(notes)
 
 
 def transport_plan(problem: Mapping[str, Any]) -> dict[str, Any]:
@@ -152,6 +154,28 @@ def transport_sweep(problem: Mapping[str, Any]) -> dict[str, Any]:
     return _ask("transport_sweep", problem=dict(problem))
 
 
+def transport_map(problem: Mapping[str, Any]) -> dict[str, Any]:
+    """A map of the plane trained to its end: where it carries the points, and held-out figures."""
+    return _ask("transport_map", problem=dict(problem))
+
+
+def transport_map_estimate(problem: Mapping[str, Any]) -> dict[str, Any]:
+    """Memory and time that training it will need."""
+    return _ask("transport_map_estimate", problem=dict(problem))
+
+
+def transport_watch(
+    problem: Mapping[str, Any], stopping: Callable[[], bool] = lambda: False
+) -> Iterator[dict[str, Any]]:
+    """The training of such a map as events: its opening, then every few steps where it stands.
+
+    Faults are raised when the opening is asked for. It ends early when ``stopping`` says so or the iterator is dropped.
+    """
+    if settings.FERRY_INFERENCE == "queue":
+        return films.over_the_queue(problem, stopping)
+    return engine.shared().answer("transport_watch", {"problem": dict(problem), "stopping": stopping})
+
+
 def transport_points(spec: Mapping[str, Any], side: str) -> dict[str, Any]:
     """The points and weights of one cloud of a problem; ``side`` is source or target."""
     return _ask("transport_points", spec=dict(spec), side=side)
@@ -166,11 +190,6 @@ def transport_file(problem: Mapping[str, Any], format: str) -> tuple[str, str, b
 def libraries() -> list[dict[str, Any]]:
     """The libraries that are open: id, name, size, fingerprint."""
     return _ask("libraries")
-
-
-def check_import(path: str) -> dict[str, Any]:
-    """Read a file of molecules as an import would, and write nothing: the report."""
-    return _ask("check_import", path=path)
 
 
 def ready() -> dict[str, Any]:

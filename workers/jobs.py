@@ -195,7 +195,10 @@ def get(pk: str, user: Any) -> Job:
 
 
 def describe(job: Job) -> dict[str, Any]:
-    """A job as JSON: id, kind, state, done, total, message, library, log."""
+    """A job as JSON: id, kind, state, done, total, message, problem, library, upload.
+
+    ``problem`` (message, field, remedy) is there where the job failed over what it was given.
+    """
     words = {
         State.QUEUED: "Waiting for a worker.",
         State.RUNNING: "Under way.",
@@ -213,7 +216,9 @@ def describe(job: Job) -> dict[str, Any]:
         "done": int(job.progress.get("done", 0)),
         "total": job.progress.get("total"),
         "message": message or words[State(job.state)],
+        "problem": job.result.get("problem") if job.state == State.FAILED else None,
         "library": job.parameters.get("library"),
+        "upload": job.parameters.get("upload"),
     }
 
 

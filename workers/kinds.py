@@ -11,6 +11,14 @@ from workers.errors import BadInput
 
 
 @dataclass(frozen=True)
+class CheckParameters:
+    """Read a file of molecules to its end without importing it."""
+
+    upload: str  # token of the upload, see workers.uploads
+    name: str = ""  # what the library is to be called, if that is known already
+
+
+@dataclass(frozen=True)
 class LibraryParameters:
     """Import a file of molecules."""
 
@@ -72,6 +80,7 @@ class Kind:
 KINDS = {
     kind.name: kind
     for kind in (
+        Kind("check", "indexing", CheckParameters, "workers.tasks.check:run"),
         Kind("library", "indexing", LibraryParameters, "workers.tasks.library:run"),
         Kind("retrieval", "training", RetrievalParameters, "workers.tasks.retrieval:run"),
         Kind("monge", "training", MongeParameters, "workers.tasks.monge:run"),

@@ -18,17 +18,20 @@ from workers.errors import BadInput, NotFound, translated
 from workers.transport import (  # noqa: F401  the verbs of the transport laboratory
     do_transport_estimate,
     do_transport_file,
+    do_transport_map,
+    do_transport_map_estimate,
     do_transport_plan,
     do_transport_points,
     do_transport_solvers,
     do_transport_sweep,
+    do_transport_watch,
 )
 
 if TYPE_CHECKING:
     from workers.engine import Loaded
 
 #: verbs that need neither model nor library
-WITHOUT_MODEL = frozenset({"depict", "molfile", "check_import"}) | transport.VERBS
+WITHOUT_MODEL = frozenset({"depict", "molfile"}) | transport.VERBS
 BRIEF = ("id", "name", "smiles", "inchikey")
 REHEARSAL = "a colourless liquid that smells of oranges"
 
@@ -221,8 +224,11 @@ def do_compare(loaded: Loaded, *, text: str, library: str, first: str, second: s
 @_in_words
 def do_export(
     loaded: Loaded, *, format: str, rows: Sequence[Sequence[Any]], query: str
-) -> tuple[str, str, bytes]:
-    """A file of the chosen rows, in their order: (library, id), or (library, id, rank, score) for hits."""
+) -> tuple[str, str, bytes, list[str]]:
+    """A file of the chosen rows, in their order: (library, id), or (library, id, rank, score) for hits.
+
+    The last of the answer says, a sentence each, what could not be written.
+    """
     from mlcore.retrieval.export import ExportRow, export
 
     chosen = []
@@ -233,7 +239,7 @@ def do_export(
         rank, score = found or (None, None)
         chosen.append(ExportRow(library, loaded.libraries[library].row(index), rank, score))
     made = export(format, chosen, query=query)
-    return made.filename, made.content_type, made.data
+    return made.filename, made.content_type, made.data, list(made.notes)
 
 
 def do_libraries(loaded: Loaded) -> list[dict[str, Any]]:
@@ -261,16 +267,6 @@ def do_molfile(structure: str) -> str:
     from mlcore.retrieval.structure import molfile, read_any
 
     return molfile(read_any(structure, field="structure").smiles)
-
-
-@_in_words
-def do_check_import(path: str) -> dict[str, Any]:
-    """A dry run; the refused records are kept beside the file as ``refused`` with its ending, to be mended."""
-    from mlcore.retrieval.library import build
-
-    source = Path(path)
-    mend = source.with_name(f"refused{source.name.removesuffix('.gz').removeprefix('source')}")
-    return report_json(build(source, source.with_name("library"), None, dry_run=True, refused_file=mend))
 
 
 def report_json(report: Any) -> dict[str, Any]:

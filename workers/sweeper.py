@@ -1,4 +1,4 @@
-"""A thread beside every worker that looks for jobs whose worker went silent and for uploads nobody wants."""
+"""A thread beside every worker that looks for jobs whose worker went silent and for files nobody wants."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def sign() -> None:
 
 
 def _run() -> None:
-    from workers import jobs, uploads
+    from workers import jobs, leftovers
 
     wait = 0.0  # the first round at once: what was lost while no worker ran is found at start
     while not _stopping.wait(wait):
@@ -44,7 +44,7 @@ def _run() -> None:
         try:
             sign()
             rung = jobs.sweep()
-            uploads.clear_stale()
+            leftovers.clear()
             if rung:
                 log.info("the sweeper rang for %d jobs", rung)
         except Exception:  # a database that is away comes back

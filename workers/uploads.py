@@ -1,17 +1,18 @@
-"""Files that people bring, kept under a token until they are imported, or cleared away after a day.
+"""Files that people bring, kept under a token until they are imported or nobody can want them any more.
 
-``FERRY_DATA/uploads/<token>/`` holds the file as ``source`` plus its endings, and ``about.json``.
+``FERRY_DATA/uploads/<token>/`` holds the file as ``source`` plus its endings, ``about.json`` and, once it has been
+checked, ``report.json`` and the refused records as ``refused`` with the file's ending.
 """
 
 from __future__ import annotations
 
 import json
-import logging
+import os
 import re
 import secrets
 import shutil
-import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -20,10 +21,7 @@ from django.conf import settings
 
 from workers.errors import BadInput, Busy, NotFound
 
-log = logging.getLogger(__name__)
-
 ENDINGS = (".smi", ".smiles", ".sdf", ".sd", ".mol", ".csv", ".tsv", ".txt")
-KEPT_SECONDS = 24 * 3600
 SPARE_BYTES = 500_000_000
 TOKEN = re.compile(r"[0-9a-f]{32}")
 
@@ -51,6 +49,16 @@ class Upload:
         """The folder that goes when the upload goes."""
         return self.path.parent
 
+    @property
+    def refused_path(self) -> Path:
+        """Where a check leaves the refused records, to be mended; unpacked, whatever the upload is."""
+        return self.folder / f"refused{self.path.name.removesuffix('.gz').removeprefix('source')}"
+
+    @property
+    def report_path(self) -> Path:
+        """Where a check leaves its report."""
+        return self.folder / "report.json"
+
 
 def store(file: Incoming, owner: Any) -> Upload:
     """Keep ``file`` for ``owner``.
@@ -71,8 +79,8 @@ def store(file: Incoming, owner: Any) -> Upload:
     if shutil.disk_usage(settings.FERRY_DATA).free < 4 * file.size + SPARE_BYTES:
         raise Busy("The server's disk is nearly full, so no file can be taken. Tell whoever runs it.")
     token = secrets.token_hex(16)
-    folder = _root() / token
-    draft = _root() / f".{token}"
+    folder = root() / token
+    draft = root() / f".{token}"
     draft.mkdir(parents=True)
     try:
         with (draft / f"source{endings}").open("wb") as out:
@@ -90,11 +98,12 @@ def store(file: Incoming, owner: Any) -> Upload:
 def find(token: str, owner: Any = None) -> Upload:
     """The upload with this token (of ``owner``, if given). Raises NotFound when there is none (any more)."""
     gone = NotFound(
-        "This upload is no longer here: files that were only checked are kept for a day. Send it again."
+        "This upload is no longer here: it has been imported, or was kept for its time. A file that was only checked "
+        "is kept for a day, that of an import without success for a week. Send it again."
     )
     if not TOKEN.fullmatch(token):
         raise gone
-    folder = _root() / token
+    folder = root() / token
     try:
         about = json.loads((folder / "about.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -104,32 +113,46 @@ def find(token: str, owner: Any = None) -> Upload:
     return Upload(token, folder / about["file"], about["name"])
 
 
+def write_report(upload: Upload, report: dict[str, Any]) -> None:
+    """Keep the report of a check beside the file: whole, or not at all."""
+    draft = upload.folder / f".report.{secrets.token_hex(4)}"
+    try:
+        with draft.open("w", encoding="utf-8") as out:
+            json.dump(report, out)
+            out.flush()
+            os.fsync(out.fileno())
+        draft.replace(upload.report_path)
+    except BaseException:
+        draft.unlink(missing_ok=True)
+        raise
+
+
+def read_report(upload: Upload) -> dict[str, Any] | None:
+    """The report of the check of this file; None when it has not been read to its end."""
+    try:
+        return json.loads(upload.report_path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+
+
+@contextmanager
+def in_its_name(upload: Upload) -> Iterator[None]:
+    """Let a fault of the file be told in the person's words: their file's name, the form's field."""
+    try:
+        yield
+    except BadInput as error:
+        message = error.message.replace(upload.path.name, f"“{upload.name[:80]}”")
+        raise BadInput(message, "file", error.remedy) from error
+
+
 def discard(token: str) -> None:
     """Delete an upload; nothing happens where it is gone already."""
     if TOKEN.fullmatch(token):
-        shutil.rmtree(_root() / token, ignore_errors=True)
+        shutil.rmtree(root() / token, ignore_errors=True)
 
 
-def clear_stale() -> int:
-    """Delete uploads older than a day that no open job needs; how many."""
-    from workers.models import Job
-
-    if not _root().exists():
-        return 0
-    needed = set(
-        Job.objects.filter(kind="library")
-        .exclude(state=Job.State.DONE)
-        .values_list("parameters__upload", flat=True)
-    )
-    limit, cleared = time.time() - KEPT_SECONDS, 0
-    for folder in _root().iterdir():
-        if folder.name not in needed and folder.stat().st_mtime < limit:
-            shutil.rmtree(folder, ignore_errors=True)
-            cleared += 1
-    return cleared
-
-
-def _root() -> Path:
+def root() -> Path:
+    """The folder of all uploads."""
     return settings.FERRY_DATA / "uploads"
 
 

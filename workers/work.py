@@ -122,7 +122,10 @@ def perform(pk: str) -> str | None:
         except LeaseLost:
             log.warning("job %s is held by another worker now; this one lets go", job.pk)
             return None
-        except (BadInput, NotFound, Busy) as fault:
+        except BadInput as fault:
+            state, error = Job.State.FAILED, str(fault)
+            result = {"problem": {name: getattr(fault, name) for name in ("message", "field", "remedy")}}
+        except (NotFound, Busy) as fault:
             state, error = Job.State.FAILED, str(fault)
         except Exception as fault:  # whatever it was, the row has to tell
             log.exception("job %s failed", job.pk)

@@ -102,6 +102,7 @@ class FakeDoor:
     calls: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     total: int = len(ROWS)
     model: str = MODEL
+    notes: list[str] = field(default_factory=list)
 
     def search(self, **asked: Any) -> dict[str, Any]:
         """Rows whose name or sentence shares a word with the text, then the others."""
@@ -305,11 +306,11 @@ class FakeDoor:
 
         return str(Chem.MolToMolBlock(Chem.MolFromSmiles(structure)))
 
-    def export(self, kind: str, rows: list[tuple[Any, ...]], query: str) -> tuple[str, str, bytes]:
+    def export(self, kind: str, rows: list[tuple[Any, ...]], query: str) -> tuple[str, str, bytes, list[str]]:
         """CSV with library, id and name; the other formats list SMILES."""
         self.calls.append(("export", {"kind": kind, "rows": rows, "query": query}))
         lines = ["library,id,name", *(f"{row[0]},{row[1]},{self._row(row[1])['name']}" for row in rows)]
-        return f"ferry.{kind}", "text/csv", "\n".join(lines).encode()
+        return f"ferry.{kind}", "text/csv", "\n".join(lines).encode(), self.notes
 
     def list_libraries(self, user: Any) -> list[dict[str, Any]]:
         """The catalogue."""

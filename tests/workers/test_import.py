@@ -55,10 +55,8 @@ def alkanes(count: int, extra: str = "") -> SimpleUploadedFile:
 
 
 def begin(user, file: SimpleUploadedFile) -> Job:
-    """Check and submit."""
-    report, token = libraries.check_upload(file, user)
-    assert report["read"] == report["used"] + report["refused"] + report["duplicates"]
-    return Job.objects.get(pk=libraries.start_import(token, "Mine", user)["id"])
+    """Submit."""
+    return Job.objects.get(pk=libraries.import_upload(file, "Mine", user)["id"])
 
 
 def test_from_a_table_to_a_library_that_opens(member, settings):
@@ -113,12 +111,26 @@ def test_killed_half_way_it_is_taken_up_by_the_sweeper_and_loses_no_row(member, 
     assert sorted(r.id for r in opened.rows(range(600))) == sorted(f"m{n}" for n in range(600))
 
 
-def test_a_file_without_molecules_is_refused_before_anything_is_made(member, settings):
-    from workers.errors import BadInput
+def test_a_file_without_molecules_makes_no_library_and_is_named_as_its_owner_knows_it(member):
+    job = begin(member, SimpleUploadedFile("x.csv", b"name,colour\na,red\n"))
+    assert work.perform(str(job.pk)) == "failed"
+    problem = libraries.job_status(str(job.pk), member)["problem"]
+    assert "“x.csv” has no column with structures" in problem["message"]
+    assert (problem["field"], problem["remedy"]) == (
+        "file",
+        "Name the column that holds the SMILES 'smiles'.",
+    )
+    assert [entry["status"] for entry in libraries.list_libraries(member)] == ["ready", "failed"]
 
-    with pytest.raises(BadInput, match="structures"):
-        libraries.check_upload(SimpleUploadedFile("x.csv", b"name,colour\na,red\n"), member)
-    assert not Job.objects.exists()
+
+def test_killed_after_the_last_step_the_library_and_its_report_stay(member):
+    job = begin(member, alkanes(5))
+    assert work.perform(str(job.pk)) == "done"
+    Job.objects.filter(pk=job.pk).update(state="queued", result={})
+    assert work.perform(str(job.pk)) == "done"
+    job.refresh_from_db()
+    assert job.result["used"] == 5
+    assert Library.objects.get(pk="mine").state == "ready"
 
 
 def test_a_library_that_was_deleted_meanwhile_leaves_no_files(member, settings):

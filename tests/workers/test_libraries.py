@@ -2,32 +2,33 @@
 
 from __future__ import annotations
 
-import os
-import time
-
 import pytest
 from django.core.exceptions import PermissionDenied
 from django.core.files.uploadedfile import SimpleUploadedFile
 
-from workers import inference, jobs, libraries, uploads
+from workers import jobs, libraries, uploads
 from workers.errors import BadInput, Busy, NotFound
 from workers.models import Job, Library
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-REPORT = {"read": 2, "used": 1, "refused": 1, "duplicates": 0, "refusals": []}
-
 
 @pytest.fixture(autouse=True)
 def quiet(monkeypatch, science):
-    """No bells; a dry run that always says the same."""
+    """No bells."""
     monkeypatch.setattr(jobs, "ring", lambda job: None)
-    monkeypatch.setattr(inference, "check_import", lambda path: REPORT)
 
 
 def molecules(name: str = "mine.csv.gz", content: bytes = b"smiles\nCCO\n") -> SimpleUploadedFile:
     """A file as a browser sends it."""
     return SimpleUploadedFile(name, content)
+
+
+def bring(user) -> str:
+    """The token of a file whose check has ended."""
+    job = libraries.check_upload(molecules(), user)
+    Job.objects.filter(pk=job["id"]).update(state="done", finished="2026-01-01T00:00Z")
+    return job["upload"]
 
 
 def test_the_built_in_library_is_there_for_everybody(viewer):
@@ -43,8 +44,7 @@ def test_the_built_in_library_is_there_for_everybody(viewer):
 
 
 def test_from_a_file_to_a_job_and_a_library(member, other_member):
-    report, token = libraries.check_upload(molecules(), member)
-    assert report == REPORT
+    token = bring(member)
     job = libraries.start_import(token, "  My   Aldehydes ", member)
     assert job["state"] == "queued"
     assert job["library"] == "my-aldehydes"
@@ -57,7 +57,7 @@ def test_from_a_file_to_a_job_and_a_library(member, other_member):
 def test_two_libraries_of_one_name_and_the_reserved_one_get_ids_of_their_own(member):
     made = []
     for name in ("Catalogue", "Same", "Same", "…"):
-        _, token = libraries.check_upload(molecules(), member)
+        token = bring(member)
         Job.objects.update(state="done", finished="2026-01-01T00:00Z")
         made.append(libraries.start_import(token, name, member)["library"])
     assert len({"catalogue", *made}) == 5
@@ -80,14 +80,56 @@ def test_an_empty_file_is_refused(member):
         libraries.check_upload(molecules(content=b""), member)
 
 
-def test_a_refused_file_leaves_nothing_behind(member, monkeypatch, settings):
-    def refuse(path):
-        raise BadInput("no structures")
-
-    monkeypatch.setattr(inference, "check_import", refuse)
-    with pytest.raises(BadInput):
+def test_one_job_too_many_leaves_no_file_behind(member, settings):
+    settings.FERRY_JOBS_PER_USER = 0
+    with pytest.raises(Busy, match="jobs"):
         libraries.check_upload(molecules(), member)
-    assert list((settings.FERRY_DATA / "uploads").iterdir()) == []
+    with pytest.raises(Busy, match="jobs"):
+        libraries.import_upload(molecules(), "Mine", member)
+    assert list(uploads.root().iterdir()) == []
+
+
+def test_a_file_that_is_still_being_checked_is_not_imported(member):
+    check = libraries.check_upload(molecules(), member)
+    with pytest.raises(Busy, match="still being checked"):
+        libraries.start_import(check["upload"], "Mine", member)
+    libraries.stop_job(check["id"], member)
+    assert libraries.start_import(check["upload"], "Mine", member)["state"] == "queued"
+
+
+@pytest.mark.parametrize(
+    ("row", "job", "status"),
+    [
+        ("importing", "queued", "importing"),
+        ("importing", "running", "importing"),
+        ("failed", "queued", "retrying"),
+        ("failed", "running", "retrying"),
+        ("failed", "stopping", "retrying"),
+        ("failed", "failed", "failed"),
+        ("failed", "stopped", "stopped"),
+        ("importing", "stopped", "stopped"),
+        ("importing", "lost", "failed"),
+        ("importing", None, "failed"),
+        ("ready", "done", "ready"),
+    ],
+)
+def test_a_library_is_what_its_job_is_about(member, row, job, status):
+    made = job and Job.objects.create(
+        kind="library",
+        queue="indexing",
+        state=job,
+        lease_until="2126-01-01T00:00Z",
+        finished="2026-01-01T00:00Z",
+    )
+    Library.objects.create(id="mine", name="Mine", owner=member, state=row, job=made)
+    assert libraries.list_libraries(member)[1]["status"] == status
+
+
+def test_waiting_for_a_job_ends_with_the_job_or_the_time(member):
+    check = libraries.check_upload(molecules(), member)
+    assert libraries.wait_for_job(check["id"], member, 0.05)["state"] == "queued"
+    libraries.stop_job(check["id"], member)
+    assert libraries.wait_for_job(check["id"], member, 3600)["state"] == "stopped"
 
 
 def test_a_nearly_full_disk_takes_nothing(member, monkeypatch):
@@ -103,20 +145,25 @@ def test_tokens_that_are_none(member, token):
 
 
 def test_an_upload_is_its_owners(member, other_member):
-    _, token = libraries.check_upload(molecules(), member)
+    token = bring(member)
+    with pytest.raises(NotFound):
+        libraries.upload_status(token, other_member)
     with pytest.raises(NotFound):
         libraries.start_import(token, "x", other_member)
 
 
 def test_a_name_is_needed(member):
-    _, token = libraries.check_upload(molecules(), member)
+    token = bring(member)
     for name in ("", "   ", "x" * 121):
         with pytest.raises(BadInput, match="name"):
             libraries.start_import(token, name, member)
+        with pytest.raises(BadInput, match="name"):
+            libraries.import_upload(molecules(), name, member)
+    assert [path.name for path in uploads.root().iterdir()] == [token]
 
 
 def test_deleting_takes_rows_files_and_the_job_with_it(member, write_library):
-    _, token = libraries.check_upload(molecules(), member)
+    token = bring(member)
     job = libraries.start_import(token, "Mine", member)
     library = Library.objects.get(pk="mine")
     write_library(library.folder)
@@ -139,18 +186,3 @@ def test_only_the_owner_deletes(member, other_member):
         libraries.delete_library("mine", other_member)
     with pytest.raises(PermissionDenied, match="comes with"):
         libraries.delete_library("catalogue", member)
-
-
-def test_old_uploads_go_unless_a_job_needs_them(member):
-    _, forgotten = libraries.check_upload(molecules(), member)
-    _, needed = libraries.check_upload(molecules(), member)
-    _, fresh = libraries.check_upload(molecules(), member)
-    libraries.start_import(needed, "Needed", member)
-    old = time.time() - uploads.KEPT_SECONDS - 60
-    for token in (forgotten, needed):
-        os.utime(uploads.find(token).folder, (old, old))
-    assert uploads.clear_stale() == 1
-    assert uploads.find(needed).name == "mine.csv.gz"
-    assert uploads.find(fresh).path.name == "source.csv.gz"
-    with pytest.raises(NotFound):
-        uploads.find(forgotten)

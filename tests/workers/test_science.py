@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import io
+from dataclasses import replace
 
 import pytest
 
@@ -248,7 +249,8 @@ def test_drawings_and_molfiles():
 
 def test_an_export_has_the_rows_in_their_order():
     rows = [("catalogue", "geraniol"), ("catalogue", "aspirin")]
-    name, kind, content = inference.export("csv", rows, query="=roses")
+    name, kind, content, notes = inference.export("csv", rows, query="=roses")
+    assert notes == []
     assert name.endswith(".csv")
     assert kind.startswith("text/csv")
     table = list(csv.DictReader(io.StringIO(content.decode("utf-8-sig"))))
@@ -264,15 +266,23 @@ def test_an_export_has_the_rows_in_their_order():
     assert error.value.field == "score"
 
 
-def test_a_dry_run_reports_names_no_path_and_leaves_a_file_to_mend(tmp_path):
-    path = tmp_path / "source.csv"
-    path.write_text("id,smiles\na,CCO\nb,C1CC\nc,OCC\n")
-    report = inference.check_import(str(path))
-    fits(report, answers.ImportReport)
-    assert (report["read"], report["used"], report["refused"], report["duplicates"]) == (3, 1, 1, 1)
-    assert str(tmp_path) not in str(report)
-    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["refused.csv", "source.csv"]
-    assert "C1CC" in (tmp_path / "refused.csv").read_text()
+def test_an_export_says_what_could_not_be_written(monkeypatch):
+    from mlcore.retrieval.library import Library
+
+    row = Library.row
+    monkeypatch.setattr(
+        Library,
+        "row",
+        lambda library, index: (
+            replace(found, smiles="C1CC") if (found := row(library, index)).id == "aspirin" else found
+        ),
+    )
+    rows = [("catalogue", "geraniol"), ("catalogue", "aspirin")]
+    name, _, content, notes = inference.export("sdf", rows)
+    assert name == "ferry-molecules.sdf"
+    assert content.count(b"$$$$") == 1
+    assert notes == ["1 of 2 molecules could not be written: aspirin."]
+    assert inference.export("sdf", rows[:1])[3] == []
 
 
 def test_a_damaged_model_is_told_not_raised(settings, tmp_path):

@@ -61,6 +61,10 @@ def test_faults_of_input_are_told_and_our_own_are_not_spelled_out(kind):
     assert work.perform(str(refused.pk)) == "failed"
     refused.refresh_from_db()
     assert refused.error == "Line 3 has no structure. Add one."
+    told = {"message": "Line 3 has no structure.", "field": "file", "remedy": "Add one."}
+    assert jobs.describe(refused)["problem"] == told
+    jobs.retry(refused)
+    assert jobs.describe(refused)["problem"] is None, "what was wrong may be mended by now"
     crashed = kind(crash)
     assert work.perform(str(crashed.pk)) == "failed"
     crashed.refresh_from_db()

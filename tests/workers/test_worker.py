@@ -47,8 +47,7 @@ BROKERS = [pytest.param("folder"), pytest.param("redis", marks=pytest.mark.servi
 def test_a_bell_reaches_a_worker_and_a_lost_one_is_rung_again(broker, member, house, settings, monkeypatch):
     monkeypatch.setattr(jobs, "ring", lambda job: None)  # the first bell is lost
     file = SimpleUploadedFile("mine.smi", b"CCO a\nCCN b\n")
-    _, token = libraries.check_upload(file, member)
-    first = libraries.start_import(token, "First", member)["id"]
+    check = libraries.check_upload(file, member)
     environment = {
         **os.environ,
         "DJANGO_SETTINGS_MODULE": "webapp.settings",
@@ -61,10 +60,12 @@ def test_a_bell_reaches_a_worker_and_a_lost_one_is_rung_again(broker, member, ho
         environment["REDIS_URL"] = os.environ["FERRY_TEST_REDIS_URL"]
     worker = subprocess.Popen([sys.executable, "-c", WORKER], cwd=ROOT, env=environment)
     try:
+        wait_for(check["id"], worker)
+        assert libraries.upload_status(check["upload"], member)["report"]["used"] == 2
+        first = libraries.start_import(check["upload"], "First", member)["id"]
         wait_for(first, worker)
         file.seek(0)
-        _, token = libraries.check_upload(file, member)
-        second = libraries.start_import(token, "Second", member)["id"]
+        second = libraries.import_upload(file, "Second", member)["id"]
         rung = subprocess.run([sys.executable, "-c", RINGER, second], cwd=ROOT, env=environment, check=False)
         assert rung.returncode == 0
         wait_for(second, worker)

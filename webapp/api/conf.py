@@ -54,6 +54,7 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
         {"name": "explanation", "description": "Why something was found."},
         {"name": "structures", "description": "From structures and lists to what is known about them."},
         {"name": "export", "description": "Files to take away."},
+        {"name": "transport", "description": "Optimal transport between point clouds: plans and maps."},
         {"name": "libraries", "description": "Collections of molecules; your own among them."},
         {"name": "jobs", "description": "Long work."},
     ],

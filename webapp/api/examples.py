@@ -9,6 +9,7 @@ MOLECULE_ID = OpenApiParameter(
     "identifier", str, OpenApiParameter.PATH, description="Molecule id within the library."
 )
 JOB_ID = OpenApiParameter("job", str, OpenApiParameter.PATH, description="Job id, as answered by libraries/.")
+TOKEN = OpenApiParameter("token", str, OpenApiParameter.PATH, description="As answered by libraries/.")
 
 GERANIOL = {
     "id": "geraniol",
@@ -94,13 +95,18 @@ REPORT = {
 }
 JOB_STATE = {
     "id": "8d0f5a0e",
-    "kind": "import",
+    "kind": "library",
     "state": "running",
     "done": 600,
-    "total": 1198,
-    "message": "encoding",
-    "library": None,
+    "total": 1204,
+    "message": "Under way.",
+    "problem": None,
+    "library": "in-house-amines",
+    "upload": "u-5c0f",
 }
+CHECK_STATE = {**JOB_STATE, "kind": "check", "state": "queued", "done": 0, "total": None, "library": None}
+CHECK_STATE["message"] = "Waiting for a worker."
+CHECKED_STATE = {**CHECK_STATE, "state": "done", "done": 1204, "total": 1204, "message": "Done."}
 
 
 def _request(name: str, value: object) -> OpenApiExample:
@@ -303,6 +309,9 @@ LIBRARY_BODY = OpenApiExample(
     request_only=True,
     media_type="application/json",
 )
-CHECK = _answer("Dry run", {"token": "u-5c0f", "report": REPORT})
-IMPORT = _answer("Import started", {"job": JOB_STATE, "report": None}, "202")
+CHECK = _answer("Dry run started", {"token": "u-5c0f", "job": CHECK_STATE}, "202")
+IMPORT = _answer("Import started", {"token": "u-5c0f", "job": JOB_STATE}, "202")
+UPLOAD = _answer(
+    "Checked", {"token": "u-5c0f", "file": "molecules.csv", "job": CHECKED_STATE, "report": REPORT}
+)
 JOB = _answer("Half-way", JOB_STATE)

@@ -18,10 +18,13 @@ from webapp.api.views.structures import DescribeView, LookupView
 from webapp.api.views.transport import (
     TransportEstimateView,
     TransportFileView,
+    TransportMapEstimateView,
+    TransportMapView,
     TransportPlanView,
     TransportSolversView,
     TransportSweepView,
 )
+from webapp.api.views.uploads import RefusedView, UploadView
 
 app_name = "api"
 ONE_HOUR = 3_600
@@ -41,12 +44,16 @@ v1 = [
     path("export/", ExportView.as_view(), name="export"),
     path("libraries/", LibrariesView.as_view(), name="libraries"),
     path("libraries/<str:library>/", LibraryView.as_view(), name="library"),
+    path("uploads/<str:token>/", UploadView.as_view(), name="upload"),
+    path("uploads/<str:token>/refused/", RefusedView.as_view(), name="upload-refused"),
     path("jobs/<str:job>/", JobView.as_view(), name="job"),
     path("jobs/<str:job>/stop/", JobStopView.as_view(), name="job-stop"),
     path("transport/plan/", TransportPlanView.as_view(), name="transport-plan"),
     path("transport/estimate/", TransportEstimateView.as_view(), name="transport-estimate"),
     path("transport/file/", TransportFileView.as_view(), name="transport-file"),
     path("transport/sweep/", TransportSweepView.as_view(), name="transport-sweep"),
+    path("transport/map/", TransportMapView.as_view(), name="transport-map"),
+    path("transport/map/estimate/", TransportMapEstimateView.as_view(), name="transport-map-estimate"),
     path("transport/solvers/", TransportSolversView.as_view(), name="transport-solvers"),
 ]
 

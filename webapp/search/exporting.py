@@ -15,8 +15,8 @@ from workers import inference
 FORMATS = names(EXPORT_FORMATS)
 
 
-def file(values: QueryDict, user: Any) -> tuple[str, str, bytes]:
-    """``(file name, content type, content)`` for a posted export form.
+def file(values: QueryDict, user: Any) -> tuple[str, str, bytes, list[str]]:
+    """``(file name, content type, content, notes)`` for a posted export form; notes tell what is not in the file.
 
     ``scope`` basket takes the ``pick`` fields, shown the ``shown`` fields with a ``rank`` and a ``score`` for each,
     all runs ``search`` again.
@@ -42,6 +42,12 @@ def file(values: QueryDict, user: Any) -> tuple[str, str, bytes]:
             "Tick some molecules first, or export what is shown.",
         )
     return inference.export(kind, rows, values.get("q", ""))
+
+
+def fields(values: QueryDict) -> list[tuple[str, str]]:
+    """The fields of a posted export form, so that it can be sent once more."""
+    kept = ("format", "scope", "q", "search", "pick", "shown", "rank", "score")
+    return [(name, value) for name in kept for value in values.getlist(name)]
 
 
 def shown(values: QueryDict, user: Any) -> list[inference.ExportRow]:

@@ -22,6 +22,7 @@ urlpatterns = [
     path("libraries/new/", libraries.check, name="library-check"),
     path("libraries/start/", libraries.start, name="library-start"),
     path("libraries/jobs/<str:job>/", libraries.job, name="library-job"),
+    path("libraries/jobs/<str:job>/stop/", libraries.stop, name="library-stop"),
     path("libraries/jobs/<str:job>/again/", libraries.again, name="library-again"),
     path("libraries/refused/<str:token>/", libraries.refused, name="library-refused"),
     path("libraries/<str:library>/delete/", libraries.delete, name="library-delete"),

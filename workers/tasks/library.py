@@ -17,9 +17,11 @@ def run(parameters: LibraryParameters, job: Job, progress: JobProgress) -> dict[
     library = rows.first()
     if library is None:
         raise NotFound("The library was deleted before its import began.")
+    if library.state == Library.State.READY:  # killed between the last step and the end of the job
+        return library.report
     upload = uploads.find(parameters.upload)
     try:
-        with translated():
+        with uploads.in_its_name(upload), translated():
             report, manifest = _build(upload, library, parameters.name, progress)
     except BaseException:
         rows.update(state=Library.State.FAILED)

@@ -30,7 +30,7 @@ ANSWERS: dict[str, Any] = {
     "describe": examples.DESCRIBE.value,
     "lookup": examples.LOOKUP.value,
     "depict": SVG,
-    "export": ("ferry.csv", "text/csv", b"id\r\ngeraniol\r\n"),
+    "export": ("ferry.csv", "text/csv", b"id\r\ngeraniol\r\n", []),
 }
 
 
@@ -67,19 +67,32 @@ class Shelf:
     def __init__(self) -> None:
         self.imports: list[tuple[str, str]] = []
         self.uploads: list[bytes] = []
+        self.asked: list[str] = []
 
     def list_libraries(self, user: Any) -> list[dict[str, Any]]:
         """The public one, and for anna her own two."""
         mine = [{**PRIVATE, "mine": True}, {**HALF_MADE, "mine": True}]
         return [CATALOGUE, *mine] if user.username == "anna" else [CATALOGUE]
 
-    def check_upload(self, file: Any, user: Any) -> tuple[dict[str, Any], str]:
-        """The report of the examples, unless the file is empty."""
+    def check_upload(self, file: Any, user: Any, name: str = "") -> dict[str, Any]:
+        """A job, unless the file is empty."""
         content = file.read()
         self.uploads.append(content)
         if not content.strip():
             raise BadInput("The file is empty.", "file", "Send a file with at least one molecule.")
-        return copy.deepcopy(examples.REPORT), "u-5c0f"
+        return copy.deepcopy(examples.CHECK_STATE)
+
+    def import_upload(self, file: Any, name: str, user: Any) -> dict[str, Any]:
+        """A job, as of a file that was checked."""
+        self.check_upload(file, user)
+        return self.start_import("u-5c0f", name, user)
+
+    def upload_status(self, token: str, user: Any) -> dict[str, Any]:
+        """The report of the one token there is."""
+        if user.username != "anna" or token != "u-5c0f":
+            raise NotFound("This upload is no longer here.")
+        self.asked.append(token)
+        return copy.deepcopy(examples.UPLOAD.value)
 
     def start_import(self, token: str, name: str, user: Any) -> dict[str, Any]:
         """A job, for the one token there is."""
@@ -129,6 +142,8 @@ def shelf(monkeypatch: pytest.MonkeyPatch) -> Shelf:
     for name in (
         "list_libraries",
         "check_upload",
+        "import_upload",
+        "upload_status",
         "start_import",
         "job_status",
         "stop_job",

@@ -78,6 +78,8 @@ TABLE: list[tuple[str, str, str, Any, tuple[int, int, int, int]]] = [
     ("library", "get", "libraries/annas-amines/", {}, (404, 404, 404, 200)),
     ("library", "delete", "libraries/annas-amines/", {}, (401, 403, 404, 204)),
     ("library", "delete", "libraries/catalogue/", {}, (401, 403, 403, 403)),
+    ("upload", "get", "uploads/u-5c0f/", {}, (401, 404, 404, 200)),
+    ("upload-refused", "get", "uploads/u-5c0f/refused/", {}, (401, 404, 404, 404)),
     ("job", "get", "jobs/8d0f5a0e/", {}, (401, 404, 404, 200)),
     ("job-stop", "post", "jobs/8d0f5a0e/stop/", {}, (401, 404, 404, 200)),
     ("transport-solvers", "get", "transport/solvers/", {}, (200, 200, 200, 200)),

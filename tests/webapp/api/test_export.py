@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from rest_framework.test import APIClient
 
@@ -17,6 +19,17 @@ def test_chosen_rows_in_their_order(client: APIClient, door: Door) -> None:
     assert response.headers["Content-Type"] == "text/csv"
     assert response.headers["Content-Disposition"] == 'attachment; filename="ferry.csv"'
     assert door.calls == [("export", ("csv", [("catalogue", "b:1"), ("catalogue", "a")], ""), {})]
+
+
+def test_what_is_not_in_the_file_is_told_in_a_header(client: APIClient, door: Door) -> None:
+    rows = {"format": "sdf", "row": "catalogue:a"}
+    assert "Ferry-Notes" not in client.get(EXPORT, rows).headers
+    name, kind, content, _ = door.answers["export"]
+    door.answers["export"] = (name, kind, content, ["1 of 2 molecules could not be written: β\n."])
+    response = client.get(EXPORT, rows)
+    assert response.content == content
+    assert response.headers["Ferry-Notes"].isascii()
+    assert json.loads(response.headers["Ferry-Notes"]) == ["1 of 2 molecules could not be written: β\n."]
 
 
 def test_what_a_search_shows(client: APIClient, door: Door) -> None:

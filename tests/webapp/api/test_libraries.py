@@ -19,28 +19,36 @@ def upload(content: bytes = b"CCO ethanol\n", name: str = "a.smi") -> SimpleUplo
     return SimpleUploadedFile(name, content)
 
 
-def test_a_dry_run_starts_nothing(anna: APIClient, shelf: Shelf) -> None:
+def test_a_dry_run_starts_a_check_and_no_import(anna: APIClient, shelf: Shelf) -> None:
     response = anna.post(LIBRARIES, {"file": upload(), "dry_run": "true"}, format="multipart")
-    assert response.status_code == 200
-    assert response.json() == {"report": examples.REPORT, "token": "u-5c0f"}
+    assert response.status_code == 202
+    assert response.json() == examples.CHECK.value
+    assert response.headers["Location"] == "http://testserver/api/v1/jobs/8d0f5a0e/"
     assert shelf.uploads == [b"CCO ethanol\n"]
     assert shelf.imports == []
+
+
+def test_the_report_is_that_of_the_upload(anna: APIClient, client: APIClient) -> None:
+    assert anna.get("/api/v1/uploads/u-5c0f/").json() == examples.UPLOAD.value
+    problem.check(anna.get("/api/v1/uploads/u-0000/"), 404, "no longer here")
+    problem.check(client.get("/api/v1/uploads/u-5c0f/"), 401)
+    problem.check(anna.get("/api/v1/uploads/u-5c0f/?x=1"), 400, field="x")
 
 
 def test_the_checked_file_is_imported_by_its_token(anna: APIClient, shelf: Shelf) -> None:
     response = anna.post(LIBRARIES, {"token": "u-5c0f", "name": " Amines "}, format="json")
     assert response.status_code == 202
-    assert response.json() == {"job": examples.JOB_STATE, "report": None}
+    assert response.json() == examples.IMPORT.value
     assert response.headers["Location"] == "http://testserver/api/v1/jobs/8d0f5a0e/"
     assert shelf.imports == [("u-5c0f", "Amines")]
     assert shelf.uploads == []
     assert anna.get(response.headers["Location"]).json() == examples.JOB_STATE
 
 
-def test_check_and_import_at_once(anna: APIClient, shelf: Shelf) -> None:
+def test_import_without_a_look_first(anna: APIClient, shelf: Shelf) -> None:
     response = anna.post(LIBRARIES, {"file": upload(), "name": "Amines"}, format="multipart")
     assert response.status_code == 202
-    assert response.json() == {"job": examples.JOB_STATE, "report": examples.REPORT}
+    assert response.json() == examples.IMPORT.value
     assert shelf.imports == [("u-5c0f", "Amines")]
 
 
@@ -68,7 +76,7 @@ def test_bad_uploads(anna: APIClient, shelf: Shelf, body: dict[str, Any], field:
 def test_a_name_that_is_no_file_name_is_harmless(anna: APIClient, shelf: Shelf) -> None:
     for name in ("../../etc/passwd", "a\x00.smi", "\u202e.smi", "x" * 400 + ".smi"):
         response = anna.post(LIBRARIES, {"file": upload(name=name), "dry_run": "true"}, format="multipart")
-        assert response.status_code in {200, 400}
+        assert response.status_code in {202, 400}
 
 
 def test_an_announced_giant_is_refused_unread(anna: APIClient, shelf: Shelf, settings: Any) -> None:

@@ -80,13 +80,13 @@ def test_describe_and_lookup(loaded: Any) -> None:
 def test_an_exported_hit_is_read_again_with_its_rank_and_score(loaded: Any) -> None:
     hits = science.do_search(loaded, text="a terpene alcohol", libraries=("small",), k=4)["hits"]
     rows = [["small", hit["molecule"]["id"], hit["rank"], hit["score"]] for hit in hits]
-    _, _, table = science.do_export(loaded, format="csv", rows=[*rows, ["small", "M001"]], query="rose")
+    _, _, table, _ = science.do_export(loaded, format="csv", rows=[*rows, ["small", "M001"]], query="rose")
     lines = list(csv.DictReader(io.StringIO(table.decode("utf-8-sig"))))
     assert [line["ID"] for line in lines[:-1]] == [hit["molecule"]["id"] for hit in hits]
     assert [int(line["Rank"]) for line in lines[:-1]] == [1, 2, 3, 4]
     assert [float(line["Score"]) for line in lines[:-1]] == [hit["score"] for hit in hits]
     assert (lines[-1]["Rank"], lines[-1]["Score"]) == ("", "")
-    _, _, block = science.do_export(loaded, format="sdf", rows=[*rows, ["small", "M001"]], query="rose")
+    _, _, block, _ = science.do_export(loaded, format="sdf", rows=[*rows, ["small", "M001"]], query="rose")
     molecules = list(Chem.ForwardSDMolSupplier(io.BytesIO(block)))
     assert [int(mol.GetProp("Rank")) for mol in molecules[:-1]] == [1, 2, 3, 4]
     assert [float(mol.GetProp("Score")) for mol in molecules[:-1]] == [hit["score"] for hit in hits]
@@ -99,8 +99,9 @@ def test_an_exported_hit_is_read_again_with_its_rank_and_score(loaded: Any) -> N
 @pytest.mark.parametrize("format_", ["csv", "sdf", "smi"])
 def test_export(loaded: Any, format_: str) -> None:
     rows = [["small", "M021"], ["small", "M001"]]
-    name, content_type, content = science.do_export(loaded, format=format_, rows=rows, query="rose")
+    name, content_type, content, notes = science.do_export(loaded, format=format_, rows=rows, query="rose")
     assert name.endswith(format_)
+    assert notes == []
     assert content_type.split(";")[0] in [kind for _, kind in FILES]
     assert content.index(b"geraniol") < content.index(b"aspirin")
 
@@ -133,14 +134,6 @@ def test_the_words_of_a_search_are_those_of_the_science(loaded: Any) -> None:
     assert {name.removeprefix("-") for name in vocabulary.SORTS} == set(SORTS)
     defaults = {field.name: field.default for field in fields(SearchRequest)}
     assert vocabulary.DEFAULTS.items() <= defaults.items()
-
-
-def test_a_dry_run(tmp_path: Path) -> None:
-    source = tmp_path / "source.csv"
-    source.write_text("SMILES,name\nCCO,ethanol\nC(C)(C)(C)(C)C,wrong\nOCC,again\n")
-    report = science.do_check_import(str(source))
-    assert (report["read"], report["used"], report["refused"], report["duplicates"]) == (3, 1, 1, 1)
-    check(answers.ImportReport, report)
 
 
 @pytest.fixture(scope="module")

@@ -86,8 +86,9 @@ ANSWERS = [
     (answers.LookupAnswer, examples.LOOKUP),
     (answers.LibraryList, examples.LIBRARIES),
     (answers.LibraryInfo, examples.LIBRARY_INFO),
-    (answers.CheckAnswer, examples.CHECK),
-    (answers.ImportAnswer, examples.IMPORT),
+    (answers.StartedAnswer, examples.CHECK),
+    (answers.StartedAnswer, examples.IMPORT),
+    (answers.UploadAnswer, examples.UPLOAD),
     (answers.JobAnswer, examples.JOB),
 ]
 BODIES = [

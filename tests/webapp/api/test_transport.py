@@ -35,6 +35,8 @@ def post(client: APIClient, address: str, body: Any, status: int = 200) -> Any:
         (shapes.EstimateAnswer, examples.ESTIMATE),
         (shapes.SolversAnswer, examples.SOLVERS),
         (shapes.SweepAnswer, examples.SWEEP),
+        (shapes.MapAnswer, examples.MAP),
+        (shapes.MapEstimate, examples.MAP_ESTIMATE),
     ],
 )
 def test_an_example_has_the_shape_that_is_promised(
@@ -50,6 +52,7 @@ def test_an_example_has_the_shape_that_is_promised(
         (shapes.PlanBody, examples.SAMPLED_BODY),
         (shapes.PlanFileBody, examples.FILE_BODY),
         (shapes.SweepBody, examples.SWEEP_BODY),
+        (shapes.MapBody, examples.MAP_BODY),
     ],
 )
 def test_an_example_body_is_accepted(serializer: type[serializers.Serializer], example: Any) -> None:
@@ -79,9 +82,9 @@ def test_an_address_without_its_last_slash_works(client: APIClient) -> None:
 
 
 def test_an_estimate_computes_no_plan(client: APIClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    from mlcore.transport import laboratory
+    from mlcore.transport.laboratory import solving
 
-    monkeypatch.setattr(laboratory, "run", None)
+    monkeypatch.setattr(solving, "run", None)
     answer = post(client, ESTIMATE, {**PROBLEM, "source": {"sample": "moons", "n": 1000}})
     assert answer["entries"] == 25_000
     assert same_shape(shapes.EstimateAnswer(answer).data, answer)
@@ -108,6 +111,54 @@ def test_a_sweep_has_the_shape_of_the_schema(client: APIClient) -> None:
     row, promised = example["rows"][2], examples.SWEEP.value["rows"][0]
     for name in ("share", "epsilon", "cost", "blur", "fan_out"):
         assert row[name] == pytest.approx(promised[name], rel=0.02), name
+
+
+MAP = "/api/v1/transport/map/"
+MAPPED = {
+    "source": {"sample": "moons", "n": 200, "seed": 1},
+    "target": {"sample": "ring", "n": 200, "seed": 2},
+    "parameters": {"seconds": 1},
+}
+
+
+def test_a_map_is_learnt_in_the_time_that_it_is_given(client: APIClient) -> None:
+    answer = post(client, MAP, MAPPED)
+    assert same_shape(shapes.MapAnswer(answer).data, answer)
+    assert answer["map"]["last"] is True
+    assert answer["problem"]["source"]["recipe"]["n"] == 1000
+    assert answer["held_out"]["map"]["divergence"] <= answer["held_out"]["identity"]["divergence"]
+    estimate = post(client, f"{MAP}estimate/", MAPPED)
+    assert same_shape(shapes.MapEstimate(estimate).data, estimate)
+    assert estimate["seconds_at_most"] == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"parameters": {"seconds": 500}}, "number from 1 to 20"),
+        ({"parameters": {"speed": 5}}, "no parameter 'speed'"),
+        ({"source": {"points": [[0, 0], [1, 1]]}}, "at least 32"),
+        ({"source": {"points": [[0, 0, 0]] * 40}}, "maps of the plane"),
+        ({"source": {"points": [[0, 0], [1, 2]] * 20, "weights": [1, 2] * 20}}, "points that count alike"),
+        ({"cost": "pnorm", "cost_parameters": {"p": 3}}, "Use power = true here"),
+        ({"source": {"sample": "moons", "n": 5000}}, "limit is 4,000"),
+    ],
+)
+def test_what_no_map_is_learnt_from_is_named(client: APIClient, change: dict[str, Any], words: str) -> None:
+    for address in (MAP, f"{MAP}estimate/"):
+        assert words in json.dumps(post(client, address, MAPPED | change, 400), ensure_ascii=False)
+
+
+def test_no_more_maps_are_learnt_at_once_than_the_machine_bears(client: APIClient) -> None:
+    from workers import transport
+
+    running = [transport.do_transport_watch(MAPPED) for _ in range(transport.MAPS)]
+    for each in running:
+        next(each)
+    assert "being trained already" in json.dumps(post(client, MAP, MAPPED, 503))
+    for each in running:
+        each.close()
+    assert next(transport.do_transport_watch(MAPPED))["parameters"]["seconds"] == 1
 
 
 def test_files_go_in_and_come_out(client: APIClient) -> None:

@@ -1,4 +1,4 @@
-"""Bringing a library: dry run, confirmation, progress, deletion."""
+"""Bringing a library: check, report, confirmation, progress, deletion."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from workers import inference, libraries
 from workers.models import Job
 
 REPORT = {
+    "finished": True,
     "read": 1204,
     "used": 1198,
     "refused": 2,
@@ -25,17 +26,45 @@ REPORT = {
 }
 
 
+FAULT = {"message": "“a.gz” ends in the middle.", "field": "file", "remedy": "Copy it again."}
+
+
+def as_job(state, **more):
+    """A job as the floor below tells it."""
+    return {
+        "id": "j1",
+        "kind": "library",
+        "state": state,
+        "done": 450,
+        "total": 1198,
+        "message": "",
+        "problem": None,
+        "library": "amines",
+        "upload": "token-1",
+        **more,
+    }
+
+
 @pytest.fixture
 def keeper(client, member, door, monkeypatch):
     """A logged-in member whose uploads are checked by a fake."""
     client.force_login(member)
-    monkeypatch.setattr(libraries, "check_upload", lambda file, user: (REPORT, "token-1"))
+    monkeypatch.setattr(libraries, "check_upload", lambda file, user, name: as_job("queued", kind="check"))
+    found = {"token": "token-1", "file": "amines_2024.smi", "name": "amines 2024", "report": REPORT}
+    monkeypatch.setattr(libraries, "checked", lambda job, user: found)
+    stand(monkeypatch, "done", kind="check")
     return client
+
+
+def stand(monkeypatch, state, **more):
+    """Let the job stand so, whoever asks."""
+    monkeypatch.setattr(libraries, "job_status", lambda job_id, user: as_job(state, **more))
+    monkeypatch.setattr(libraries, "wait_for_job", lambda job_id, user, seconds: as_job(state, **more))
 
 
 def send(client, **fields):
     file = SimpleUploadedFile("amines_2024.smi", b"CCN amine\n")
-    return client.post("/libraries/new/", {"file": file, "name": "", **fields})
+    return client.post("/libraries/new/", {"file": file, "name": "", **fields}, follow=True)
 
 
 def test_everybody_sees_the_shelf_and_only_members_the_form(page, client, member):
@@ -45,9 +74,9 @@ def test_everybody_sees_the_shelf_and_only_members_the_form(page, client, member
 
 
 def test_a_stranger_is_led_to_the_log_in(client, db, door):
-    response = send(client)
-    assert response.status_code == 302
-    assert response.headers["Location"].startswith("/accounts/log-in/")
+    ((address, status),) = send(client).redirect_chain
+    assert status == 302
+    assert address.startswith("/accounts/log-in/")
 
 
 def test_the_dry_run_counts_close_and_every_refusal_has_line_and_reason(keeper):
@@ -59,14 +88,80 @@ def test_the_dry_run_counts_close_and_every_refusal_has_line_and_reason(keeper):
     assert "The column “Structure” was read as SMILES." in text
 
 
-def test_a_file_that_cannot_be_read_is_explained(keeper, monkeypatch):
-    def refuse(file, user):
-        raise inference.BadInput("The gzip file ends in the middle.", "file", "Copy it again.")
+def test_the_name_that_is_proposed_is_that_given_or_of_the_file(keeper, monkeypatch):
+    asked = []
+    monkeypatch.setattr(
+        libraries,
+        "check_upload",
+        lambda file, user, name: asked.append(name) or as_job("queued", kind="check"),
+    )
+    for name in ("", "  In  house ", "x" * 300):
+        send(keeper, name=name)
+    assert asked == ["amines 2024", "In house", "x" * 120]
 
-    monkeypatch.setattr(libraries, "check_upload", refuse)
+
+@pytest.mark.parametrize("when", ["while it is taken", "within the moment that the page waits"])
+def test_a_file_that_cannot_be_read_is_explained_beside_the_form(keeper, monkeypatch, when):
+    def refuse(file, user, name):
+        raise inference.BadInput(**FAULT)
+
+    if when == "while it is taken":
+        monkeypatch.setattr(libraries, "check_upload", refuse)
+    else:
+        stand(monkeypatch, "failed", kind="check", problem=FAULT)
     response = send(keeper)
+    text = response.content.decode()
     assert response.status_code == 422
-    assert "ends in the middle" in response.content.decode()
+    assert "“a.gz” ends in the middle." in text
+    assert "Copy it again." in text
+    assert 'type="file"' in text
+
+
+def test_a_larger_file_that_cannot_be_read_is_explained_where_its_progress_was(keeper, monkeypatch):
+    stand(monkeypatch, "running", kind="check")
+    text = send(keeper).content.decode()
+    assert "450 of 1,198 records read" in text
+    assert "every 1s" in text
+    assert 'action="/libraries/jobs/j1/stop/"' in text
+    stand(monkeypatch, "failed", kind="check", problem=FAULT)
+    for asked in ({}, {"HTTP_HX_REQUEST": "true"}):
+        text = keeper.get("/libraries/jobs/j1/", **asked).content.decode()
+        assert "“a.gz” ends in the middle." in text
+        assert "Copy it again." in text
+        assert "Choose another file" in text
+        assert "Check it again" not in text, "it would be refused again"
+        assert "every " not in text
+
+
+@pytest.mark.parametrize(
+    ("state", "words"), [("failed", "It failed."), ("lost", "Given up."), ("stopped", "Stopped.")]
+)
+def test_a_check_without_a_result_can_be_done_again(keeper, monkeypatch, state, words):
+    stand(monkeypatch, state, kind="check", message="The worker went silent.")
+    text = keeper.get("/libraries/jobs/j1/").content.decode()
+    assert words in text
+    assert "Check it again" in text
+    assert "every " not in text
+
+
+def test_the_report_takes_the_place_of_the_progress(keeper):
+    part = keeper.get("/libraries/jobs/j1/", HTTP_HX_REQUEST="true").content.decode()
+    assert "<html" not in part
+    assert "Import 1,198 molecules" in part
+    assert 'name="token" value="token-1"' in part
+    assert "csrfmiddlewaretoken" in part
+    assert "every " not in part
+
+
+def test_stopping_is_asked_for_by_its_owner_with_a_form(keeper, monkeypatch):
+    stopped = []
+    monkeypatch.setattr(libraries, "stop_job", lambda job, user: stopped.append(job))
+    assert keeper.get("/libraries/jobs/j1/stop/").status_code == 405
+    assert keeper.post("/libraries/jobs/j1/stop/").headers["Location"] == "/libraries/jobs/j1/"
+    assert stopped == ["j1"]
+
+
+def test_no_file_is_a_problem_of_its_own(keeper):
     missing = keeper.post("/libraries/new/", {"name": "x"})
     assert missing.status_code == 422
     assert "No file was chosen" in missing.content.decode()
@@ -97,16 +192,7 @@ def test_confirming_starts_a_job_and_shows_it(keeper, monkeypatch):
 def test_the_job_page_tells_the_state_and_asks_again_only_while_something_may_change(
     keeper, monkeypatch, state, polls, words
 ):
-    job = {
-        "id": "j1",
-        "kind": "library",
-        "state": state,
-        "done": 450,
-        "total": 1198,
-        "message": "",
-        "library": "amines",
-    }
-    monkeypatch.setattr(libraries, "job_status", lambda job_id, user: job)
+    stand(monkeypatch, state)
     text = keeper.get("/libraries/jobs/j1/").content.decode()
     assert words in text
     assert ("every 2s" in text) is polls

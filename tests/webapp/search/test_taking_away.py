@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import csv
+import html
 import io
 import re
+from urllib.parse import urlencode
 
 import pytest
+from django.http import QueryDict
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -63,6 +66,27 @@ def test_numbers_that_no_page_has_shown_are_refused(client, db, door, rank, scor
     assert response.status_code == 422
     assert words in response.content.decode()
     assert door.calls == []
+
+
+def test_what_cannot_be_exported_is_told_before_the_others_are(client, db, door):
+    door.notes = ["1 of 2 molecules could not be written: <b>."]
+    fields = {"scope": "shown", "shown": ["catalogue:F0003", "catalogue:F0001"], "q": 'a "rose"'}
+    fields |= {"rank": ["1", "2"], "score": ["0.5", "0.4"]}
+    response = export(client, **fields)
+    text = response.content.decode()
+    assert (response.status_code, response.headers["Content-Type"]) == (200, "text/html; charset=utf-8")
+    assert "1 of 2 molecules could not be written: &lt;b&gt;." in text
+    form = text[text.index('action="/export/"') :]
+    again = [
+        (name, html.unescape(value))
+        for name, value in re.findall(r'name="(\w+)" value="([^"]*)"', form)
+        if name != "csrfmiddlewaretoken"
+    ]
+    first = door.calls[-1]
+    posted = QueryDict(urlencode(again))
+    response = client.post("/export/", dict(posted.lists()))
+    assert response.headers["Content-Disposition"] == 'attachment; filename="ferry.csv"'
+    assert door.calls[-1] == first, "the very same export"
 
 
 def test_the_basket_is_exported_once_each_in_order(client, db, door):

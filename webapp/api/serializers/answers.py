@@ -309,7 +309,7 @@ class LibraryInfo(serializers.Serializer):
     name = _text()
     size = _whole(help_text="Molecules in it.")
     fingerprint = _text(allow_blank=True)
-    status = _text(help_text="ready, importing, failed or stale (built by another model).")
+    status = _text(help_text="ready, importing, retrying, stopped, failed or stale (built by another model).")
     mine = serializers.BooleanField(help_text="True when it is yours to delete.")
 
 
@@ -343,9 +343,10 @@ class ImportReport(serializers.Serializer):
     seconds = _number()
 
 
-class CheckAnswer(serializers.Serializer):
-    token = _text(help_text="Send it back to import the checked file without a second upload.")
-    report = ImportReport()
+class JobProblem(serializers.Serializer):
+    message = _text()
+    field = _text(allow_null=True)
+    remedy = _text(allow_null=True)
 
 
 class JobAnswer(serializers.Serializer):
@@ -357,9 +358,22 @@ class JobAnswer(serializers.Serializer):
     done = _whole()
     total = _whole(allow_null=True)
     message = _text()
+    problem = JobProblem(
+        allow_null=True, help_text="What was wrong with what it was given, where it failed so."
+    )
     library = _text(allow_null=True)
+    upload = _text(allow_null=True, help_text="The token of the file that it reads.")
 
 
-class ImportAnswer(serializers.Serializer):
+class StartedAnswer(serializers.Serializer):
+    token = _text(
+        help_text="Names the upload; send it back to import a checked file without sending it again."
+    )
     job = JobAnswer()
-    report = ImportReport(allow_null=True)
+
+
+class UploadAnswer(serializers.Serializer):
+    token = _text()
+    file = _text(help_text="What the file was called.")
+    job = JobAnswer(allow_null=True, help_text="Its check; null for one that was imported unchecked.")
+    report = ImportReport(allow_null=True, help_text="Null until the check is done.")

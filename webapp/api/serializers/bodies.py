@@ -93,7 +93,7 @@ class LibraryBody(StrictSerializer):
     name = text(MAX_NAME, required=False, trim_whitespace=True, help_text="Name of the new library.")
     dry_run = serializers.BooleanField(
         default=False,
-        help_text="True: only check the file and send the report; nothing is kept but the upload.",
+        help_text="True: only check the file; nothing is kept but the upload and its report, for a day.",
     )
 
     def validate(self, values: dict[str, Any]) -> dict[str, Any]:

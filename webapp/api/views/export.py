@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from django.http import HttpResponse
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 
 from webapp.api import examples
@@ -16,6 +17,13 @@ from webapp.api.views.base import ApiView
 from webapp.api.views.search import find
 from workers import inference
 
+NOTES = "Ferry-Notes"
+NOTES_HEADER = OpenApiParameter(
+    NOTES,
+    location=OpenApiParameter.HEADER,
+    response=[200],
+    description="A JSON list of sentences; there only where something asked for is not in the file.",
+)
 FILES = {
     (200, "text/csv"): OpenApiTypes.STR,
     (200, "chemical/x-mdl-sdfile"): OpenApiTypes.STR,
@@ -34,7 +42,7 @@ class ExportView(ApiView):
             "Repeat row=library:id for chosen rows, or the parameters of a search for what it shows. "
             "Hits of a search are written with their rank and score."
         ),
-        parameters=[ExportParameters],
+        parameters=[ExportParameters, NOTES_HEADER],
         responses=FILES,
     )
     def get(self, request: Request) -> HttpResponse:
@@ -47,6 +55,7 @@ class ExportView(ApiView):
         operation_id="export_long",
         tags=["export"],
         summary="The same for lists too long for an address",
+        parameters=[NOTES_HEADER],
         request=ExportBody,
         responses=FILES,
         examples=[examples.EXPORT_BODY],
@@ -74,6 +83,8 @@ def _file(
     elif search is not None:
         hits = find(request, search)["hits"]
         rows = [(hit["library"], hit["molecule"]["id"], hit["rank"], hit["score"]) for hit in hits]
-    name, content_type, content = inference.export(kind, rows, search["q"] if search else "")
+    name, content_type, content, notes = inference.export(kind, rows, search["q"] if search else "")
     headers = {"Content-Disposition": f'attachment; filename="{name}"', "X-Content-Type-Options": "nosniff"}
+    if notes:
+        headers[NOTES] = json.dumps(notes)  # plain ASCII, whatever the molecules are called
     return HttpResponse(content, content_type=content_type, headers=headers)

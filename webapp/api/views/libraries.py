@@ -1,4 +1,4 @@
-"""Libraries: list, create from an upload, status, delete."""
+"""Libraries: list, have a file checked or imported, status, delete."""
 
 from __future__ import annotations
 
@@ -53,28 +53,27 @@ class LibrariesView(ApiView):
         tags=["libraries"],
         summary="Check a file of molecules, or make a library of it",
         description=(
-            "With dry_run=true the file is only checked: the report says what was read, used, refused (line "
-            "and reason) and merged, and a token comes with it. Without dry_run, or with the token, a job is "
-            "started; ask for the job until it is done."
+            "Starts a job; ask for it until it has ended. With dry_run=true the file is only checked: once that "
+            "is done, the upload of that token has a report of what was read, used, refused (line and reason) and "
+            "merged. Without dry_run, or with the token, a library is made. A file that cannot be used at all ends "
+            "the job as failed, with the problem."
         ),
         request={"multipart/form-data": LibraryBody, "application/json": LibraryBody},
-        responses={
-            200: OpenApiResponse(answers.CheckAnswer, description="Dry run."),
-            202: OpenApiResponse(answers.ImportAnswer, description="The import is under way."),
-        },
+        responses={202: OpenApiResponse(answers.StartedAnswer, description="The job is under way.")},
         examples=[examples.LIBRARY_BODY, examples.CHECK, examples.IMPORT],
     )
     def post(self, request: Request) -> Response:
         """Check or import."""
         values = self.read_body(LibraryBody)
-        token, report = values.get("token"), None
-        if token is None:
-            report, token = libraries.check_upload(values["file"], request.user)
-        if values["dry_run"]:
-            return Response({"report": report, "token": token})
-        job = libraries.start_import(token, values["name"], request.user)
+        user, name = request.user, values.get("name", "")
+        if "token" in values:
+            job = libraries.start_import(values["token"], name, user)
+        elif values["dry_run"]:
+            job = libraries.check_upload(values["file"], user, name)
+        else:
+            job = libraries.import_upload(values["file"], name, user)
         address = reverse("api:job", args=[job["id"]], request=request)
-        return Response({"job": job, "report": report}, status=202, headers={"Location": address})
+        return Response({"token": job["upload"], "job": job}, status=202, headers={"Location": address})
 
 
 class LibraryView(ApiView):

@@ -25,7 +25,10 @@ def basket(request: HttpRequest) -> HttpResponse:
 @require_POST
 @friendly
 def export(request: HttpRequest) -> HttpResponse:
-    """A file of what is selected, shown or found."""
-    name, kind, content = exporting.file(request.POST, request.user)
+    """A file of what is selected, shown or found; where something cannot be in it, a page says so first."""
+    name, kind, content, notes = exporting.file(request.POST, request.user)
+    if notes and "incomplete" not in request.POST:
+        shown = {"notes": notes, "name": name, "fields": exporting.fields(request.POST)}
+        return render(request, "search/incomplete.html", shown)
     headers = {"Content-Disposition": content_disposition_header(True, name) or "attachment"}
     return HttpResponse(content, content_type=kind, headers=headers)

@@ -1,4 +1,4 @@
-"""Libraries: what is there, bringing one, watching it being made, taking it away."""
+"""Libraries: what is there, having a file checked, bringing one, watching it being made, taking it away."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from webapp.search import uploads
-from webapp.search.problems import explain, friendly
+from webapp.search.problems import friendly
 from webapp.search.shelves import shelf
 from workers import inference, libraries
 
@@ -25,13 +25,13 @@ def index(request: HttpRequest) -> HttpResponse:
 @login_required
 @friendly
 def check(request: HttpRequest) -> HttpResponse:
-    """The dry run: what would be used, refused and merged, before anything is kept."""
+    """Begin the dry run, which tells what would be used, refused and merged, and go to its progress or report."""
     try:
-        shown = uploads.checked(request.FILES.get("file"), request.POST.get("name", ""), request.user)
+        job = uploads.begin_check(request.FILES.get("file"), request.POST.get("name", ""), request.user)
     except inference.BadInput as error:
-        shown = {"shelf": shelf(request.user), "problem": explain(error)}
+        shown = {"shelf": shelf(request.user), "problem": uploads.problem_of(error)}
         return render(request, "libraries/index.html", shown, status=422)
-    return render(request, "libraries/report.html", shown)
+    return redirect("search:library-job", job=job["id"])
 
 
 @require_POST
@@ -47,9 +47,8 @@ def start(request: HttpRequest) -> HttpResponse:
 @login_required
 @friendly
 def job(request: HttpRequest, job: str) -> HttpResponse:
-    """How far an import is; htmx asks every two seconds until it has ended."""
-    state = libraries.job_status(job, request.user)
-    shown = {"job": {**state, "running": state["state"] in uploads.UNDER_WAY}}
+    """How far a check or an import is, then what came of it; htmx asks again until it has ended."""
+    shown = uploads.watched(libraries.job_status(job, request.user), request.user)
     template = "libraries/_job.html" if request.htmx else "libraries/job.html"
     return render(request, template, shown)
 
@@ -57,8 +56,17 @@ def job(request: HttpRequest, job: str) -> HttpResponse:
 @require_POST
 @login_required
 @friendly
+def stop(request: HttpRequest, job: str) -> HttpResponse:
+    """Ask a check or an import to stop at its next step."""
+    libraries.stop_job(job, request.user)
+    return redirect("search:library-job", job=job)
+
+
+@require_POST
+@login_required
+@friendly
 def again(request: HttpRequest, job: str) -> HttpResponse:
-    """Try an import again that has ended without a library: its owner may, and who manages jobs."""
+    """Try a check or an import again that has ended without a result: its owner may, and who manages jobs."""
     libraries.retry_job(job, request.user)
     return redirect("search:library-job", job=job)
 
