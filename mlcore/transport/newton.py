@@ -11,7 +11,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from mlcore.transport.scaling import Potentials
+from mlcore.transport.scaling import Potentials, softmax_columns
 
 #: the longest step of a potential, in units of eps
 _LONGEST = 4.0
@@ -19,7 +19,7 @@ _SHORTEST = 2.0**-12
 
 
 def newton(
-    cost: Tensor,
+    minus: Tensor,
     a: Tensor,
     b: Tensor,
     eps: Tensor,
@@ -29,23 +29,23 @@ def newton(
 ) -> Potentials:
     """Improve ``gamma`` (batch, m) until the L1 error of the column sums is below ``goal`` (batch,).
 
-    ``cost`` (batch, n, m) is infinite where masked, ``gamma`` ``-inf`` where masked; the rows must have mass or be
-    masked. ``error`` of the result is that of the best ``gamma`` found.
+    ``minus`` (batch, m, n) holds finite ``-C``, ``gamma`` is ``-inf`` where masked. ``error`` of the result is that of
+    the best ``gamma`` found.
     """
     best = gamma.clone()
     best_error = torch.full_like(eps, torch.inf)
     used = torch.zeros_like(eps, dtype=torch.long)
-    rows = torch.arange(len(cost), device=cost.device)
+    rows = torch.arange(len(minus), device=minus.device)
     length = torch.ones_like(eps)  # share of the Newton step that is tried
     held_value = torch.full_like(eps, -torch.inf)
     held, step = gamma, torch.zeros_like(gamma)
     real = b > 0
     for number in range(iterations + 1):
         trial = torch.where(real, held + length.unsqueeze(1) * step, held)
-        value, sums, weighted = _evaluate(cost, a, b, eps, trial, real)
+        value, sums, weighted = _evaluate(minus, a, b, eps, trial, real)
         error = (sums - b).abs().sum(1)
         better = (value > held_value) | (error < best_error[rows])
-        slack = 4 * torch.finfo(cost.dtype).eps * held_value.abs()
+        slack = 4 * torch.finfo(minus.dtype).eps * held_value.abs()
         better |= (value >= held_value - slack) & (length >= 1)
         improved = error < best_error[rows]
         best[rows[improved]], best_error[rows[improved]] = trial[improved], error[improved]
@@ -59,29 +59,27 @@ def newton(
         step = torch.where(better.unsqueeze(1), fresh, step)
         length = torch.where(better, torch.ones_like(length), length / 4)
         if int(going.sum()) <= 0.7 * len(rows):
-            cost, a, b, eps, held, step, real = (part[going] for part in (cost, a, b, eps, held, step, real))
+            minus, a, b, eps, held, step, real = (
+                part[going] for part in (minus, a, b, eps, held, step, real)
+            )
             rows, length, held_value = rows[going], length[going], held_value[going]
     return Potentials(best, best_error, used)
 
 
 def _evaluate(
-    cost: Tensor, a: Tensor, b: Tensor, eps: Tensor, gamma: Tensor, real: Tensor
+    minus: Tensor, a: Tensor, b: Tensor, eps: Tensor, gamma: Tensor, real: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
     """The semi-dual value (batch,), the column sums, and the plan (rows exact) over the root of its row sums."""
-    scaled = torch.sub(gamma.unsqueeze(1), cost).div_(eps.view(-1, 1, 1))
-    top = scaled.amax(2, keepdim=True).nan_to_num_(neginf=0.0)
-    weights = scaled.sub_(top).exp_()
-    total = weights.sum(2).clamp_(min=torch.finfo(cost.dtype).tiny)
-    masked = a == 0
-    value = (torch.where(real, gamma, 0) * b).sum(1)
-    value = value - eps * (a * torch.where(masked, 0, total.log() + top.squeeze(2))).sum(1)
-    weighted = weights.mul_((a.sqrt() / total).unsqueeze(2))
-    return value, torch.bmm(a.sqrt().unsqueeze(1), weighted).squeeze(1), weighted
+    weights, top, total = softmax_columns(minus, gamma, eps)
+    value = (torch.where(real, gamma, 0) * b).sum(1) - eps * (a * (total.log() + top)).sum(1)
+    weighted = weights.mul_((a.sqrt() / total).unsqueeze(1))
+    sums = torch.bmm(weighted, a.sqrt().unsqueeze(2)).squeeze(2)
+    return value, torch.where(real, sums, 0), weighted
 
 
 def _step(weighted: Tensor, sums: Tensor, b: Tensor, eps: Tensor, real: Tensor) -> Tensor:
     """The damped Newton step (batch, m) of ``gamma``."""
-    hessian = torch.bmm(weighted.mT, weighted).neg_()
+    hessian = torch.bmm(weighted, weighted.mT).neg_()
     diagonal = torch.where(real, sums * (1 + 1e-6) + 1e-12 * b, torch.ones_like(sums))
     hessian.diagonal(dim1=1, dim2=2).add_(diagonal)
     # constants do not matter: weigh their direction down instead of leaving the matrix singular

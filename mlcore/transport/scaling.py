@@ -1,14 +1,18 @@
 """Sinkhorn iterations in the scaling domain, stabilised by absorption.
 
-With raw potentials ``phi = f + eps log a`` and ``gamma = g + eps log b`` absorbed into the kernel ``K = exp((phi +
-gamma - C) / eps)``, the plan is ``diag(u) K diag(v)`` and the scalings stay near one. An iteration is two products of
-a matrix with a vector, where the log domain takes two passes of exponentials (Schmitzer, SIAM J. Sci. Comput. 2019).
-Once a problem's error falls at a steady rate, its scalings are over-relaxed by the factor which that rate makes optimal
-(Lehmann, von Renesse, Sambale and Uschmajew, 2022); a problem whose error then grows goes back to plain iterations.
+The kernel ``K`` is the plan of the columns' potentials with exact rows, and the next plans are ``diag(u) K diag(v)``,
+with scalings that stay near one. An iteration is two products of a matrix with a vector, where the log domain takes two
+passes of exponentials (Schmitzer, SIAM J. Sci. Comput. 2019). Once a problem's error falls at a steady rate, its
+scalings are over-relaxed by the factor which that rate makes optimal (Lehmann, von Renesse, Sambale and Uschmajew,
+2022); a problem whose error then grows goes back to plain iterations.
+
+Here and in :mod:`.newton`, costs come as ``-C`` with the columns first, (batch, m, n): sums and maxima over the columns
+are then sums of whole rows in memory.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -32,14 +36,21 @@ class Potentials:
     iterations: Tensor  # (batch,) int
 
 
-def softmin_rows(cost: Tensor, gamma: Tensor, a: Tensor, eps: Tensor) -> Tensor:
-    """``eps (log a - LSE_j (gamma_j - C_ij) / eps)`` (batch, n): the ``phi`` that makes the row sums right."""
-    scaled = (gamma.unsqueeze(1) - cost).div_(eps.view(-1, 1, 1))
-    return torch.where(a > 0, eps.unsqueeze(1) * (a.log() - scaled.logsumexp(2)), -torch.inf)
+def floor_of(dtype: torch.dtype) -> float:
+    """The smallest exponent worth computing: below, ``exp`` leaves the normal numbers and takes ten times as long."""
+    return math.log(torch.finfo(dtype).tiny) + 8
+
+
+def softmax_columns(minus: Tensor, gamma: Tensor, eps: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """``w = exp((gamma_j - C_ij) / eps - top_i)`` (batch, m, n), ``top`` and the sums of ``w`` over the columns."""
+    weights = torch.add(minus, gamma.unsqueeze(2)).div_(eps.view(-1, 1, 1))
+    top = weights.amax(1)
+    weights = weights.sub_(top.unsqueeze(1)).clamp_(min=floor_of(minus.dtype)).exp_()
+    return weights, top, weights.sum(1)
 
 
 def scale(
-    cost: Tensor,
+    minus: Tensor,
     a: Tensor,
     b: Tensor,
     eps: Tensor,
@@ -49,24 +60,23 @@ def scale(
 ) -> Potentials:
     """Iterate until every problem's error is below its ``goal`` (batch,), or ``iterations`` are done.
 
-    ``cost`` (batch, n, m) is infinite where masked, ``gamma`` (batch, m) where to begin, ``-inf`` where masked.
+    ``minus`` (batch, m, n) holds finite ``-C``, ``gamma`` (batch, m) says where to begin, ``-inf`` where masked.
     Problems that are done are taken out of the batch.
     """
-    phi = softmin_rows(cost, gamma, a, eps)
     found = Potentials(
         gamma.clone(),
         torch.full_like(eps, torch.inf),
         torch.zeros_like(eps, dtype=torch.long),
     )
-    rows = torch.arange(len(cost), device=cost.device)
-    work = _Work(cost, a, b, eps, phi, gamma)
+    rows = torch.arange(len(minus), device=minus.device)
+    work = _Work(minus, a, b, eps, gamma)
     for done in range(_LOOK, max(iterations, 1) + _LOOK, _LOOK):
         error = work.run(_LOOK)
         finished = ~(error > goal[rows])  # also those that are not a number
-        if bool(finished.any()) or done >= iterations:
-            if done >= iterations:
-                finished[:] = True
-            found.gamma[rows[finished]] = work.potentials()[1][finished]
+        if done >= iterations:
+            finished[:] = True
+        if bool(finished.any()):
+            found.gamma[rows[finished]] = work.potentials()[finished]
             found.error[rows[finished]] = error[finished]
             found.iterations[rows[finished]] = done
             rows = rows[~finished]
@@ -79,29 +89,27 @@ def scale(
 class _Work:
     """The problems still under way."""
 
-    def __init__(self, cost: Tensor, a: Tensor, b: Tensor, eps: Tensor, phi: Tensor, gamma: Tensor) -> None:
-        self.cost, self.a, self.b, self.eps, self.phi, self.gamma = cost, a, b, eps, phi, gamma
-        self.tiny = torch.finfo(cost.dtype).tiny
-        self.u, self.v = torch.ones_like(a), torch.ones_like(b)
+    def __init__(self, minus: Tensor, a: Tensor, b: Tensor, eps: Tensor, gamma: Tensor) -> None:
+        self.minus, self.a, self.b, self.eps, self.gamma = minus, a, b, eps, gamma
+        self.tiny = torch.finfo(minus.dtype).tiny
         self.relaxation = torch.ones_like(eps)
         self.last = torch.full_like(eps, torch.inf)
         self.fallen = torch.ones_like(eps)
         self._make_kernel()
 
     def _make_kernel(self) -> None:
-        eps = self.eps.view(-1, 1, 1)
-        self.kernel = self.cost.neg().add_(self.phi.unsqueeze(2)).add_(self.gamma.unsqueeze(1)).div_(eps)
-        self.kernel = self.kernel.nan_to_num_(nan=-torch.inf).exp_()
+        weights, _, total = softmax_columns(self.minus, self.gamma, self.eps)
+        self.kernel = weights.mul_((self.a / total).unsqueeze(1))
         self.transposed = self.kernel.mT.contiguous()  # a row times a matrix is the faster product
+        self.u, self.v = (self.a > 0).to(self.a.dtype), (self.b > 0).to(self.b.dtype)
 
-    def potentials(self) -> tuple[Tensor, Tensor]:
-        """``phi`` and ``gamma`` with the scalings in them."""
-        eps = self.eps.unsqueeze(1)
-        return self.phi + eps * self.u.log(), self.gamma + eps * self.v.log()
+    def potentials(self) -> Tensor:
+        """``gamma`` with the scalings in it, (batch, m)."""
+        return self.gamma + self.eps.unsqueeze(1) * self.v.log()
 
     def keep(self, chosen: Tensor) -> None:
         """Take the other problems out."""
-        for name in ("cost", "a", "b", "eps", "phi", "gamma", "u", "v"):
+        for name in ("minus", "a", "b", "eps", "gamma", "u", "v"):
             setattr(self, name, getattr(self, name)[chosen])
         for name in ("relaxation", "last", "fallen", "kernel", "transposed"):
             setattr(self, name, getattr(self, name)[chosen])
@@ -113,10 +121,10 @@ class _Work:
         column_sums = torch.empty_like(self.b)
         row_sums = torch.empty_like(self.a)
         for step in range(count):
-            reached = torch.bmm(self.v.unsqueeze(1), self.transposed).squeeze(1)
+            reached = torch.bmm(self.v.unsqueeze(1), self.kernel).squeeze(1)
             target = self.a / reached.clamp_(min=self.tiny)
             self.u = self.u * (target / self.u.clamp(min=self.tiny)).pow_(power) if relaxed else target
-            back = torch.bmm(self.u.unsqueeze(1), self.kernel).squeeze(1)
+            back = torch.bmm(self.u.unsqueeze(1), self.transposed).squeeze(1)
             if step == count - 1:
                 row_sums, column_sums = self.u * reached, self.v * back
             target = self.b / back.clamp_(min=self.tiny)
@@ -138,12 +146,7 @@ class _Work:
 
     def _absorb(self) -> None:
         """Put the scalings into the kernel before they leave the range of the type."""
-        real = ((self.a > 0) | (self.u > 0)), ((self.b > 0) | (self.v > 0))
-        swing = max(
-            float(torch.where(known & (part > 0), part, 1.0).log().abs().max())
-            for known, part in zip(real, (self.u, self.v), strict=True)
-        )
-        if swing > _SWING:
-            self.phi, self.gamma = self.potentials()
-            self.u, self.v = torch.ones_like(self.a), torch.ones_like(self.b)
+        swing = max(float(torch.where(part > 0, part, 1.0).log_().abs_().max()) for part in (self.u, self.v))
+        if swing > _SWING or not bool(((self.v > 0) == (self.b > 0)).all()):
+            self.gamma = self.potentials()
             self._make_kernel()

@@ -8,13 +8,14 @@ finished by Newton's method (:mod:`.newton`). Problems leave the batch as soon a
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from mlcore.transport.newton import newton
-from mlcore.transport.scaling import scale, softmin_rows
+from mlcore.transport.scaling import floor_of, scale, softmax_columns
 from mlcore.transport.solution import (
     Problem,
     Solution,
@@ -58,23 +59,20 @@ def absolute_epsilon(problem: Problem, epsilon: float | Tensor, relative: str | 
     Raises:
         ValueError: an unknown statistic, or an epsilon that is not positive and finite.
     """
-    cost, allowed = problem.cost.detach(), problem.allowed
+    cost = problem.cost.detach()
     share = torch.as_tensor(epsilon, dtype=cost.dtype, device=cost.device).expand(len(cost))
-    count = allowed.sum((1, 2))
-    mean = cost.sum((1, 2)) / count
-    if relative is None:
-        found = share
-    elif relative == "mean":
-        found = share * mean
-    elif relative == "max":
-        found = share * cost.flatten(1).amax(1)
-    elif relative == "std":
-        spread = torch.where(allowed, cost - mean.view(-1, 1, 1), 0)
-        found = share * (spread.square().sum((1, 2)) / count).sqrt()
-    else:
+    if relative not in (None, "mean", "max", "std"):
         raise ValueError(
             f"epsilon can be relative to 'mean', 'max' or 'std' of the cost, not to {relative!r}"
         )
+    found = share
+    if relative == "max":
+        found = share * cost.flatten(1).amax(1)
+    elif relative is not None:
+        count = (problem.a > 0).sum(1) * (problem.b > 0).sum(1)
+        mean = cost.sum((1, 2)) / count
+        spread = torch.where(problem.allowed, cost - mean.view(-1, 1, 1), 0)
+        found = share * (mean if relative == "mean" else (spread.square().sum((1, 2)) / count).sqrt())
     if not bool((torch.isfinite(found) & (found > 0)).all()):
         raise ValueError(
             f"epsilon must be positive, got {found.tolist()[:4]}; a share of a statistic needs costs above zero"
@@ -118,36 +116,55 @@ def sinkhorn(
     goal = default_tolerance(cost.dtype) if tolerance is None else tolerance
     first = None if start is None else start[1].reshape(problem.b.shape)
     with torch.no_grad():
-        phi, gamma, iterations = _solve(problem, eps, goal, max_iterations, first)
-    return problem.unbatched(_finish(problem, eps, goal, phi, gamma, iterations))  # type: ignore[return-value]
+        oriented = _Oriented.of(problem)
+        gamma, iterations = _solve(oriented, eps, goal, max_iterations, first)
+    return problem.unbatched(_finish(problem, oriented, eps, goal, gamma, iterations))  # type: ignore[return-value]
+
+
+@dataclass(frozen=True, eq=False)
+class _Oriented:
+    """A problem with its fewer side first: those are its *columns* here, whatever they were."""
+
+    minus: Tensor  # (batch, columns, rows) -C, any real cost of the problem where masked
+    a: Tensor  # (batch, rows)
+    b: Tensor  # (batch, columns)
+    turned: bool  # the caller's columns are the columns here, so that his costs were transposed
+
+    @classmethod
+    def of(cls, problem: Problem) -> _Oriented:
+        turned = problem.cost.shape[2] <= problem.cost.shape[1]
+        a, b = (problem.a, problem.b) if turned else (problem.b, problem.a)
+        a, b, minus = a.detach(), b.detach(), problem.cost.detach().neg()
+        minus = minus.mT.contiguous() if turned else minus
+        rows, columns = (a > 0).to(a.dtype), (b > 0).to(b.dtype)
+        if not bool(rows.all() and columns.all()):
+            place = torch.arange(len(minus), device=minus.device)
+            some = minus[place, columns.argmax(1), rows.argmax(1)].view(-1, 1, 1)
+            minus = minus.sub_(some).mul_(columns.unsqueeze(2)).mul_(rows.unsqueeze(1)).add_(some)
+        return cls(minus, a, b, turned)
 
 
 def _solve(
-    problem: Problem, eps: Tensor, tolerance: float, most: int, first: Tensor | None
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Raw potentials, those of the rows exact for those of the columns, and iterations (batch,)."""
-    flipped = problem.cost.shape[2] > problem.cost.shape[1]
-    a, b = (problem.b, problem.a) if flipped else (problem.a, problem.b)
-    cost = torch.where(problem.allowed, problem.cost.detach(), torch.inf)
-    if flipped:
-        cost = cost.mT.contiguous()
+    given: _Oriented, eps: Tensor, tolerance: float, most: int, first: Tensor | None
+) -> tuple[Tensor, Tensor]:
+    """Raw potentials of the columns (batch, m), and iterations (batch,)."""
+    minus, a, b = given.minus, given.a, given.b
     mass = a.sum(1)
     last = 0.8 * tolerance * mass  # the plan is made anew from the potentials: leave room for its rounding
-    g = torch.zeros_like(b) if first is None or flipped else first
+    g = torch.zeros_like(b) if first is None or not given.turned else first
     iterations = torch.zeros_like(eps, dtype=torch.long)
     log_b = b.log()
     if first is None:
-        spread = torch.where(problem.allowed, problem.cost.detach(), 0).flatten(1)
-        level = (spread.amax(1) - spread.amin(1)) / _START
+        level = (minus.amax((1, 2)) - minus.amin((1, 2))) / _START
         while bool((level > eps).any()):
             now = torch.maximum(level, eps)
-            found = scale(cost, a, b, now, g + now.unsqueeze(1) * log_b, _LOOSE * mass, _LOOSE_ITERATIONS)
+            found = scale(minus, a, b, now, g + now.unsqueeze(1) * log_b, _LOOSE * mass, _LOOSE_ITERATIONS)
             g = torch.where(b > 0, found.gamma - now.unsqueeze(1) * log_b, 0)
             iterations += found.iterations
             level = level / _FALL
     gamma = g + eps.unsqueeze(1) * log_b
     few = b.shape[1] <= _FEW
-    found = scale(cost, a, b, eps, gamma, last, _PATIENCE if few else most)
+    found = scale(minus, a, b, eps, gamma, last, _PATIENCE if few else most)
     gamma, error = found.gamma, found.error
     iterations += found.iterations
     if few and most > _PATIENCE:
@@ -155,26 +172,30 @@ def _solve(
             left = ~(error <= last)
             if not bool(left.any()):
                 break
-            found = solver(cost[left], a[left], b[left], eps[left], gamma[left], last[left], limit)
+            found = solver(minus[left], a[left], b[left], eps[left], gamma[left], last[left], limit)
             gamma[left], error[left] = found.gamma, found.error
             iterations[left] += found.iterations
-    phi = softmin_rows(cost, gamma, a, eps)
-    return (gamma, phi, iterations) if flipped else (phi, gamma, iterations)
+    return gamma, iterations
 
 
 def _finish(
-    problem: Problem, eps: Tensor, tolerance: float, phi: Tensor, gamma: Tensor, iterations: Tensor
+    problem: Problem, given: _Oriented, eps: Tensor, tolerance: float, gamma: Tensor, iterations: Tensor
 ) -> EntropicSolution:
+    """The solution of the columns' potentials: rows are exact, columns as good as the potentials."""
     cost, a, b = problem.cost, problem.a, problem.b
     with torch.no_grad():
-        plan = (phi.unsqueeze(2) - cost.detach()).add_(gamma.unsqueeze(1)).div_(eps.view(-1, 1, 1)).exp_()
+        weights, top, total = softmax_columns(given.minus, gamma, eps)
+        nothing = 1.1 * math.exp(floor_of(cost.dtype))
+        plan = torch.nn.functional.threshold_(weights, nothing, 0.0).mul_((given.a / total).unsqueeze(1))
+        phi = eps.unsqueeze(1) * (given.a.log() - top - total.log())
+        linear = -torch.linalg.vecdot(plan.flatten(1), given.minus.flatten(1))
+        plan, phi, gamma = (plan.mT.contiguous(), phi, gamma) if given.turned else (plan, gamma, phi)
         f = torch.where(a > 0, phi - eps.unsqueeze(1) * a.log(), 0)
         g = torch.where(b > 0, gamma - eps.unsqueeze(1) * b.log(), 0)
         rows, columns = plan.sum(2), plan.sum(1)
         row_error, column_error = (rows - a).abs().sum(1), (columns - b).abs().sum(1)
         mass, total = a.sum(1), rows.sum(1)
         status = status_of(torch.maximum(row_error, column_error), mass, tolerance, torch.isfinite(total))
-        linear = torch.linalg.vecdot(plan.flatten(1), cost.detach().flatten(1))
         free = eps * (mass.square() - total)
         kept = (rows * f).sum(1) + (columns * g).sum(1)
         raw = (rows * torch.where(a > 0, phi, 0)).sum(1) + (columns * torch.where(b > 0, gamma, 0)).sum(1)

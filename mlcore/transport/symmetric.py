@@ -9,6 +9,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from mlcore.transport.scaling import floor_of, softmax_columns
+
 _LOOK = 4
 _SWING = 16.0
 
@@ -22,12 +24,12 @@ def symmetric_potential(
     """
     width = eps.view(-1, 1, 1)
     real = a > 0
-    tiny = torch.finfo(cost.dtype).tiny
+    tiny, lowest = torch.finfo(cost.dtype).tiny, floor_of(cost.dtype)
     phi = torch.where(real, 0.5 * eps.unsqueeze(1) * a.log(), -torch.inf)
     phi = torch.where(real, 0.5 * (phi + _half_step(cost, a, eps, phi)), -torch.inf)
 
     def made() -> Tensor:
-        return (phi.unsqueeze(1) - cost).add_(phi.unsqueeze(2)).div_(width).exp_()
+        return (phi.unsqueeze(1) - cost).add_(phi.unsqueeze(2)).div_(width).clamp_(min=lowest).exp_()
 
     kernel, u = made(), torch.ones_like(a)
     error = torch.full_like(eps, torch.inf)
@@ -47,6 +49,6 @@ def symmetric_potential(
 
 
 def _half_step(cost: Tensor, a: Tensor, eps: Tensor, phi: Tensor) -> Tensor:
-    """One ordinary update in the log domain."""
-    scaled = (phi.unsqueeze(1) - cost).div_(eps.view(-1, 1, 1))
-    return eps.unsqueeze(1) * (a.log() - scaled.logsumexp(2))
+    """One ordinary update in the log domain; costs are symmetric, so that its columns may be its rows."""
+    _, top, total = softmax_columns(cost.neg(), phi, eps)
+    return eps.unsqueeze(1) * (a.log() - top - total.log())

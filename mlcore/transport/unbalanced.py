@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from mlcore.transport.scaling import softmax_columns
 from mlcore.transport.sinkhorn import EntropicSolution, absolute_epsilon, default_tolerance, uniform
 from mlcore.transport.solution import Problem, check_problem, envelope, status_of
 
@@ -65,17 +66,17 @@ def unbalanced_sinkhorn(
 def _solve(
     problem: Problem, eps: Tensor, rho_a: float, rho_b: float, tolerance: float, most: int
 ) -> tuple[Tensor, Tensor, Tensor]:
-    cost = torch.where(problem.allowed, problem.cost.detach(), torch.inf)
+    minus = problem.cost.detach().neg()
     a, b = problem.a.detach(), problem.b.detach()
     f, g = torch.zeros_like(a), torch.zeros_like(b)
     iterations = torch.zeros_like(eps, dtype=torch.long)
-    spread = problem.cost.detach().flatten(1)
+    spread = minus.flatten(1)
     level = (spread.amax(1) - spread.amin(1)) / _START
     while True:
         now = torch.maximum(level, eps)
         last = not bool((level > eps).any())
         f, g, used = _iterate(
-            cost, a, b, f, g, now, rho_a, rho_b, tolerance, most if last else _LEVEL_ITERATIONS
+            minus, a, b, f, g, now, rho_a, rho_b, tolerance, most if last else _LEVEL_ITERATIONS
         )
         iterations += used
         if last:
@@ -84,7 +85,7 @@ def _solve(
 
 
 def _iterate(
-    cost: Tensor,
+    minus: Tensor,
     a: Tensor,
     b: Tensor,
     f: Tensor,
@@ -95,14 +96,14 @@ def _iterate(
     tolerance: float,
     most: int,
 ) -> tuple[Tensor, Tensor, int]:
-    width, step = eps.view(-1, 1, 1), eps.unsqueeze(1)
+    step = eps.unsqueeze(1)
     damp_a, damp_b = _damping(rho_a, step), _damping(rho_b, step)
-    turned = cost.mT.contiguous()
+    turned, log_a, log_b = minus.mT.contiguous(), step * a.log(), step * b.log()
     for done in range(1, most + 1):
-        g_new = -damp_b * step * ((f.unsqueeze(1) - turned) / width + a.log().unsqueeze(1)).logsumexp(2)
-        g_new = torch.where(b > 0, g_new, 0)
-        f_new = -damp_a * step * ((g_new.unsqueeze(1) - cost) / width + b.log().unsqueeze(1)).logsumexp(2)
-        f_new = torch.where(a > 0, f_new, 0)
+        _, top, total = softmax_columns(minus, f + log_a, eps)
+        g_new = torch.where(b > 0, -damp_b * step * (top + total.log()), 0)
+        _, top, total = softmax_columns(turned, g_new + log_b, eps)
+        f_new = torch.where(a > 0, -damp_a * step * (top + total.log()), 0)
         moved = torch.maximum((f_new - f).abs().amax(1), (g_new - g).abs().amax(1)) / eps
         f, g = f_new, g_new
         if done % _LOOK == 0 and not bool((moved > 0.25 * tolerance).any()):
