@@ -20,10 +20,10 @@ from mlcore.retrieval.data import Molecules, Row, tuning_slice
 from mlcore.retrieval.losses import symmetric_contrast
 from mlcore.retrieval.molecules import GraphBatch
 from mlcore.retrieval.orma import Orma, molecule_side, text_side
-from mlcore.retrieval.presets import RetrievalTraining
+from mlcore.retrieval.presets import PRESETS, RetrievalTraining
 from mlcore.retrieval.ranking import ranks, summary
 from mlcore.retrieval.text import TextBatch, TextTokenizer
-from mlcore.runtime import checkpoint
+from mlcore.runtime import card, checkpoint
 from mlcore.runtime.errors import InputError
 from mlcore.runtime.progress import Progress
 
@@ -441,6 +441,7 @@ def train(
     """
     from mlcore.retrieval.data import featurise_all, load_molecules, read_table, save_molecules
 
+    started = time.monotonic()
     out.mkdir(parents=True, exist_ok=True)
     rows = [row for path in data for row in read_table(path)]
     features = out / "features"
@@ -455,6 +456,10 @@ def train(
     if not progress.stopping:
         from mlcore.retrieval.model import save_model
 
-        save_model(trainer.model, trainer.tokenizer.described, out / "model")
+        seconds = time.monotonic() - started
+        facts = card.training(
+            config, data, seed=config.seed, seconds=seconds, presets=PRESETS, resumed=resume
+        )
+        save_model(trainer.model, trainer.tokenizer.described, out / "model", {"training": facts})
         progress.log(f"the model is in {out / 'model'}")
     return measured
