@@ -32,10 +32,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from mlcore.transport.fitting import PRESETS, MongeTrainer, MongeTraining, fit_map, map_config
-from mlcore.transport.gaussian import gaussian_map
-from mlcore.transport.mapdata import read_clouds, read_pairs
-from mlcore.transport.scores import displacement_cosine, l2_uvp, on_held_out
+from mlcore.transport.maps.data import read_clouds, read_pairs
+from mlcore.transport.maps.fitting import PRESETS, MongeTrainer, MongeTraining, fit_map, map_config
+from mlcore.transport.maps.gaussian import gaussian_map
+from mlcore.transport.maps.scores import displacement_cosine, l2_uvp, on_held_out
 
 METHODS = ("linear", "ott-jax", "ott-jax, 0", "ferry-gap", "ferry-gap, 0", "ferry")
 #: of the gap in units of the loss of ott-jax: what its tutorial uses for the squared distance

@@ -11,15 +11,19 @@ from mlcore.runtime.errors import InputError, LibraryError, ModelError
 
 #: command -> module with ``add_arguments`` and ``run``; a dictionary is a further choice
 COMMANDS: dict[str, str | dict[str, str]] = {
-    "train": {"retrieval": "mlcore.retrieval.cli_train", "monge": "mlcore.transport.cli_monge"},
+    "train": {"retrieval": "mlcore.retrieval.cli_train", "monge": "mlcore.transport.maps.cli_train"},
     "evaluate": {
         "retrieval": "mlcore.retrieval.cli_evaluate",
-        "monge": "mlcore.transport.cli_monge_evaluate",
+        "monge": "mlcore.transport.maps.cli_evaluate",
     },
     "calibrate": {"retrieval": "mlcore.retrieval.cli_calibrate"},
     "index": "mlcore.retrieval.cli_index",
     "search": "mlcore.retrieval.cli_search",
-    "transport": {"plan": "mlcore.transport.cli_transport", "monge": "mlcore.transport.cli_monge_apply"},
+    "transport": {
+        "plan": "mlcore.transport.laboratory.cli_plan",
+        "sparse": "mlcore.transport.laboratory.cli_sparse",
+        "monge": "mlcore.transport.maps.cli_apply",
+    },
 }
 
 

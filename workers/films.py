@@ -19,7 +19,7 @@ TURN = 0.5  # seconds between two looks at whether anybody is still there
 def over_the_queue(problem: Mapping[str, Any], stopping: Callable[[], bool]) -> Iterator[dict[str, Any]]:
     """The events of ``transport_watch`` from a worker. Raises what the worker raised, Busy when none answers."""
     stream = f"film:{uuid.uuid4().hex}"
-    ended = threading.Event()
+    ended, gone = threading.Event(), threading.Event()
     faults: list[Exception] = []
 
     def ask() -> None:
@@ -29,6 +29,8 @@ def over_the_queue(problem: Mapping[str, Any], stopping: Callable[[], bool]) -> 
             faults.append(error)
         finally:
             ended.set()
+            if gone.is_set():
+                _forget(stream)
             connections.close_all()
 
     threading.Thread(target=ask, name="film", daemon=True).start()
@@ -41,9 +43,14 @@ def over_the_queue(problem: Mapping[str, Any], stopping: Callable[[], bool]) -> 
                 yield event.data
         if faults:
             raise faults[0]
-    finally:
+    finally:  # whoever is the last clears away; nobody waits
         if not ended.is_set():
             events.publish(f"{stream}:stop", {})
-            ended.wait(2 * TURN)
-        for name in (stream, f"{stream}:stop"):
-            events.forget(name)
+        gone.set()
+        if ended.is_set():
+            _forget(stream)
+
+
+def _forget(stream: str) -> None:
+    for name in (stream, f"{stream}:stop"):
+        events.forget(name)

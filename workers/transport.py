@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Callable, Mapping
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import wraps
 from typing import TYPE_CHECKING, Any
 
-from workers.errors import BadInput, translated
+from workers.errors import BadInput, Busy, translated
 
 if TYPE_CHECKING:
-    from mlcore.transport.laboratory import LabRequest
+    from mlcore.transport.laboratory.films import MapRequest
+    from mlcore.transport.laboratory.solving import LabRequest
 
 Problem = Mapping[str, Any]
 #: the verbs of the door that are answered here; none needs a model
@@ -27,8 +30,14 @@ VERBS = frozenset(
         "transport_points",
         "transport_file",
         "transport_sweep",
+        "transport_map",
+        "transport_map_estimate",
+        "transport_watch",
     }
 )
+#: maps that a process trains at the same time, for seconds each; they do not use up the turns of short answers
+MAPS = 2
+_maps = threading.BoundedSemaphore(MAPS)
 
 
 def _in_sentences(verb: Callable[..., Any]) -> Callable[..., Any]:
@@ -36,22 +45,28 @@ def _in_sentences(verb: Callable[..., Any]) -> Callable[..., Any]:
 
     @wraps(verb)
     def act(*args: Any, **options: Any) -> Any:
-        try:
-            with translated():
-                return verb(*args, **options)
-        except BadInput as error:
-            text = error.message.rstrip(".")
-            if text[:1].isascii():  # a sentence may begin with ε, but not with its capital
-                text = f"{text[:1].upper()}{text[1:]}"
-            raise BadInput(f"{text}.", error.field, error.remedy) from error
+        with _sentences():
+            return verb(*args, **options)
 
     return act
+
+
+@contextmanager
+def _sentences() -> Iterator[None]:
+    try:
+        with translated():
+            yield
+    except BadInput as error:
+        text = error.message.rstrip(".")
+        if text[:1].isascii():  # a sentence may begin with ε, but not with its capital
+            text = f"{text[:1].upper()}{text[1:]}"
+        raise BadInput(f"{text}.", error.field, error.remedy) from error
 
 
 @_in_sentences
 def do_transport_plan(problem: Problem) -> dict[str, Any]:
     """Solve a problem."""
-    from mlcore.transport.laboratory import solve
+    from mlcore.transport.laboratory.solving import solve
 
     return solve(_request(problem))
 
@@ -59,7 +74,7 @@ def do_transport_plan(problem: Problem) -> dict[str, Any]:
 @_in_sentences
 def do_transport_estimate(problem: Problem) -> dict[str, Any]:
     """What solving it will need."""
-    from mlcore.transport.laboratory import estimate
+    from mlcore.transport.laboratory.solving import estimate
 
     return estimate(_request(problem))
 
@@ -67,7 +82,7 @@ def do_transport_estimate(problem: Problem) -> dict[str, Any]:
 @_in_sentences
 def do_transport_solvers() -> dict[str, Any]:
     """What can be asked."""
-    from mlcore.transport.laboratory import describe
+    from mlcore.transport.laboratory.solving import describe
 
     return describe()
 
@@ -75,7 +90,7 @@ def do_transport_solvers() -> dict[str, Any]:
 @_in_sentences
 def do_transport_points(spec: Mapping[str, Any], side: str) -> dict[str, Any]:
     """The points of one cloud: ``{"points", "weights"}``, weights None where all count alike."""
-    from mlcore.transport.clouds import make_cloud
+    from mlcore.transport.laboratory.clouds import make_cloud
 
     cloud = make_cloud(_cloud(spec, side), side)
     return {"points": cloud.points.tolist(), "weights": cloud.weights.tolist() if cloud.weighted else None}
@@ -84,7 +99,7 @@ def do_transport_points(spec: Mapping[str, Any], side: str) -> dict[str, Any]:
 @_in_sentences
 def do_transport_file(problem: Problem, format: str) -> tuple[str, str, bytes]:
     """Name, content type and content of the plan or the problem as a file."""
-    from mlcore.transport.planfiles import file_of
+    from mlcore.transport.laboratory.planfiles import file_of
 
     return file_of(_request(problem), format)
 
@@ -92,13 +107,73 @@ def do_transport_file(problem: Problem, format: str) -> tuple[str, str, bytes]:
 @_in_sentences
 def do_transport_sweep(problem: Problem) -> dict[str, Any]:
     """The problem at several strengths of the entropy."""
-    from mlcore.transport.sweeps import sweep
+    from mlcore.transport.laboratory.sweeps import sweep
 
     return sweep(_request(problem))
 
 
+@_in_sentences
+def do_transport_map(problem: Problem) -> dict[str, Any]:
+    """Train a map of the plane to its end. Raises Busy where as many as may be are trained already."""
+    from mlcore.transport.laboratory.films import learn
+
+    with _training():
+        return learn(_map_request(problem))
+
+
+@_in_sentences
+def do_transport_map_estimate(problem: Problem) -> dict[str, Any]:
+    """What training it will need."""
+    from mlcore.transport.laboratory.films import estimate_map
+
+    return estimate_map(_map_request(problem))
+
+
+def do_transport_watch(
+    problem: Problem, stopping: Callable[[], bool] = lambda: False, stream: str = ""
+) -> Iterator[dict[str, Any]] | None:
+    """The training as events, the opening first; it ends early when ``stopping`` says so or the iterator is dropped.
+
+    Raises BadInput or Busy when the opening is asked for. With a ``stream`` the events are published there and nothing
+    is returned; an event in ``STREAM:stop`` ends it.
+    """
+    if not stream:
+        return _film(problem, stopping)
+    from workers import events
+
+    for event in _film(problem, lambda: bool(events.subscribe(f"{stream}:stop"))):
+        events.publish(stream, event)
+    return None
+
+
+def _film(problem: Problem, stopping: Callable[[], bool]) -> Iterator[dict[str, Any]]:
+    from mlcore.transport.laboratory.films import film
+
+    with _sentences(), _training():
+        yield from film(_map_request(problem), stopping)
+
+
+@contextmanager
+def _training() -> Iterator[None]:
+    if not _maps.acquire(blocking=False):
+        raise Busy(f"{MAPS} maps are being trained already; each takes some seconds.")
+    try:
+        yield
+    finally:
+        _maps.release()
+
+
+def _map_request(problem: Problem) -> MapRequest:
+    from mlcore.transport.laboratory.films import MapRequest
+
+    values = {name: value for name, value in problem.items() if value is not None}
+    for side in ("source", "target"):
+        values[side] = _cloud(values.get(side) or {}, side)
+    return MapRequest(**values)
+
+
 def _request(problem: Problem) -> LabRequest:
-    from mlcore.transport.laboratory import LabRequest
+    from mlcore.transport.laboratory.solving import LabRequest
 
     values = {name: value for name, value in problem.items() if value is not None}
     for side in ("source", "target"):

@@ -16,6 +16,9 @@ from torch.nn import functional as F
 from mlcore.transport import sparse
 from mlcore.transport.proximal import ipot
 
+#: how far from the best dual value a sparse plan may be, as a share of it
+_GAP = 1e-3
+
 
 @dataclass(frozen=True)
 class TextSide:
@@ -78,7 +81,14 @@ def sparse_transport(text: TextSide, molecule: MoleculeSide, *, k: int, gamma: f
     """
     cost, rows, columns = _problems(text, molecule)
     solved = sparse.sparse_transport(
-        cost.flatten(0, 1), rows.flatten(0, 1), columns.flatten(0, 1), gamma, k, side="rows", repair=False
+        cost.flatten(0, 1),
+        rows.flatten(0, 1),
+        columns.flatten(0, 1),
+        gamma,
+        k,
+        side="rows",
+        repair=False,
+        gap=_GAP,
     )
     return solved.plan.view(cost.shape)
 

@@ -10,9 +10,9 @@ entries a column all the same and, wherever one is found, both marginals (``feas
 costs.
 
 L-BFGS on the dual or the semi-dual, as the authors used it, stops at the kinks; so does every other implementation.
-The default is Newton's method on smoothed semi-duals (:mod:`mlcore.transport.sparse_proximal`), which reaches the
+The default is Newton's method on smoothed semi-duals (:mod:`mlcore.transport.ksparse.proximal`), which reaches the
 optimum of the relaxation and, as a by-product, a plan of the relaxation that meets both marginals to be rounded
-(:mod:`mlcore.transport.rounding`).
+(:mod:`mlcore.transport.ksparse.rounding`).
 """
 
 from __future__ import annotations
@@ -23,8 +23,13 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor
 
-from mlcore.transport.projection import simplex_conjugate
-from mlcore.transport.rounding import round_to_sparse
+from mlcore.transport.ksparse.columns import Columns, plain_columns
+from mlcore.transport.ksparse.gradient import Ascended, adam, dual, lbfgs, semi_dual
+from mlcore.transport.ksparse.lists import Candidates
+from mlcore.transport.ksparse.newton import Climb, State
+from mlcore.transport.ksparse.projection import simplex_conjugate
+from mlcore.transport.ksparse.proximal import relaxed
+from mlcore.transport.ksparse.rounding import round_to_sparse
 from mlcore.transport.solution import (
     Problem,
     Solution,
@@ -34,11 +39,6 @@ from mlcore.transport.solution import (
     marginal_errors,
     status_of,
 )
-from mlcore.transport.sparse_columns import Columns, plain_columns
-from mlcore.transport.sparse_gradient import Ascended, adam, dual, lbfgs, semi_dual
-from mlcore.transport.sparse_lists import Candidates
-from mlcore.transport.sparse_newton import Climb, State
-from mlcore.transport.sparse_proximal import relaxed
 
 Side = Literal["columns", "rows"]
 Method = Literal["newton", "lbfgs", "adam"]

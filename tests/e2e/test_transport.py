@@ -117,6 +117,66 @@ def test_a_phone_never_scrolls_sideways(open_page, path, scheme):
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
 
 
+def test_a_map_is_watched_while_it_learns(open_page):
+    page = open_page(f"{PAGE}?source=moons&source_n=60&target=ring&target_n=60&solver=exact")
+    page.locator("#map_seconds").fill("3")
+    page.get_by_role("button", name="Train a map").click()
+    film = page.locator("[data-watch-film]")
+    lattice = film.locator('[data-film="lattice"]')
+    expect(lattice).to_have_attribute("d", re.compile("^M"))
+    first = lattice.get_attribute("d")
+    expect(lattice).not_to_have_attribute("d", first)
+    expect(page.get_by_role("button", name="Stop")).to_be_visible()
+    expect(page.locator("[data-watch-said]")).to_contain_text("Training ended")
+    expect(page.get_by_role("button", name="Stop")).to_be_hidden()
+    expect(film.locator('[data-film-text="divergence"]')).to_have_text(re.compile("[0-9]"))
+
+
+def test_a_training_can_be_stopped_and_a_faulty_value_is_explained(open_page):
+    page = open_page(f"{PAGE}?source=moons&source_n=60&target=ring&target_n=60&solver=exact")
+    page.get_by_role("button", name="Train a map").click()
+    expect(page.locator('[data-film="lattice"]')).to_have_attribute("d", re.compile("^M"))
+    page.get_by_role("button", name="Stop").click()
+    expect(page.locator("[data-watch-said]")).to_have_text("Training was stopped.")
+    page.locator("#map_strength").fill("strong")
+    page.get_by_role("button", name="Train a map").click()
+    expect(page.locator("[data-watch-fault]")).to_contain_text("Give a number from 0 to 10")
+
+
+def test_who_wants_no_motion_sees_the_end_of_a_training_alone(open_page):
+    address = f"{PAGE}?source=moons&source_n=60&target=ring&target_n=60&solver=exact"
+    page = open_page(address, reduced_motion="reduce")
+    page.locator("#map_seconds").fill("2")
+    page.get_by_role("button", name="Train a map").click()
+    lattice = page.locator('[data-film="lattice"]')
+    expect(page.locator('[data-film-text="step"]')).to_contain_text("steps")
+    expect(lattice).to_have_attribute("d", "")
+    expect(lattice).to_have_attribute("d", re.compile("^M"))
+    expect(page.locator("[data-watch-said]")).to_contain_text("Training ended")
+
+
+def test_a_map_without_scripts_is_a_page_of_its_own(open_page):
+    page = open_page(
+        f"{PAGE}?source=moons&source_n=60&target=ring&target_n=60&solver=exact", java_script_enabled=False
+    )
+    page.locator("#map_seconds").fill("1")
+    page.get_by_role("button", name="Train a map").click()
+    expect(page.locator('[data-film="lattice"]')).to_have_attribute("d", re.compile("^M"))
+    page.get_by_role("link", name="Back to the laboratory").click()
+    assert "source=moons" in page.url
+
+
+def test_few_links_are_chosen_and_counted(open_page):
+    page = open_page(f"{PAGE}?source=grid&source_n=16&target=ring&target_n=16&solver=quadratic")
+    page.locator("#solver").select_option("sparse")
+    page.locator("#k").fill("1")
+    page.keyboard.press("Tab")
+    expect(page.locator('[data-quantity="links_row"] td').first).to_have_text("1")
+    expect(page.locator('[data-support="source"] svg')).to_have_attribute(
+        "aria-label", re.compile("16 with 1$")
+    )
+
+
 def test_it_works_without_scripts(open_page):
     page = open_page(PAGE, java_script_enabled=False)
     page.get_by_label("Solver", exact=True).select_option("exact")

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import threading
+import time
 
 import pytest
 
 from workers import films, inference, remote, transport
+from workers.models import Event
 
 pytestmark = pytest.mark.django_db(transaction=True)
 MOONS, RING = ({"sample": name, "n": 50, "seed": 1} for name in ("moons", "ring"))
@@ -47,10 +49,12 @@ def test_a_watcher_who_leaves_ends_the_training(worker):
     next(frames)
     frames.close()
     assert worker.wait(10)
+    until = time.monotonic() + 5
+    while Event.objects.filter(stream__startswith="film:").exists():
+        assert time.monotonic() < until, "the streams are left behind"
+        time.sleep(0.05)
 
 
 def test_nothing_is_left_behind(worker):
-    from workers.models import Event
-
     list(inference.transport_watch(PROBLEM))
     assert not Event.objects.filter(stream__startswith="film:").exists()

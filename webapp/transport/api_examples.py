@@ -90,6 +90,7 @@ PLAN = _answer(
         "device": "cpu",
         "dtype": "float64",
         "plan": {"links": [[0, 0, 0.5], [1, 1, 0.5]], "shown": 2, "of": 2, "left_out": 0, "share": 1.0},
+        "support": {"rows": [1, 1], "columns": [1, 1]},
         "matrix": {
             "cells": [[0.5, 0.0], [0.0, 0.5]],
             "rows": 2,
@@ -186,5 +187,59 @@ SWEEP = _answer(
                 "converged": True,
             }
         ],
+    },
+)
+MAP_BODY = _body(
+    "Moons to a ring",
+    {
+        "source": {"sample": "moons", "n": 1000, "seed": 1},
+        "target": {"sample": "ring", "n": 1000, "seed": 2},
+        "parameters": {"strength": 0.3, "seconds": 5, "seed": 0},
+    },
+)
+
+
+def _map_cloud(name: str, seed: int) -> dict[str, Any]:
+    recipe = {"sample": name, "n": 1000, "seed": seed, "shift": [0.0, 0.0]}
+    return {"recipe": recipe, "n": 1000, "points": [[0.1, 0.9]]}
+
+
+MAP = _answer(
+    "Moons to a ring, cut short",
+    {
+        "problem": {
+            "source": _map_cloud("moons", 1),
+            "target": _map_cloud("ring", 2),
+            "cost": {"name": "squared_euclidean", "label": "squared Euclidean", "parameters": {}},
+        },
+        "parameters": {"strength": 0.3, "seconds": 5.0, "seed": 0},
+        "estimate": "needs about 22 MB and 5 s, at most 5 s",
+        "held_out": {
+            "identity": {"divergence": 0.2022, "gap": 0.0},
+            "map": {"divergence": 0.0552, "gap": 0.001},
+        },
+        "map": {
+            "step": 160,
+            "steps": 300,
+            "seconds": 5.02,
+            "divergence": 0.0552,
+            "gap": 0.001,
+            "lattice": [[[-1.2, -1.0], [1.2, -1.0]], [[-1.2, 1.0], [1.2, 1.0]]],
+            "images": [[0.2, 0.98]],
+            "last": True,
+        },
+        "seconds": 5.1,
+    },
+)
+MAP_ESTIMATE = _answer(
+    "Moons to a ring",
+    {
+        "source_points": 1_000,
+        "target_points": 1_000,
+        "steps": 300,
+        "memory_bytes": 21_900_000,
+        "seconds": 5.0,
+        "seconds_at_most": 5.0,
+        "sentence": "needs about 22 MB and 5 s, at most 5 s",
     },
 )

@@ -52,6 +52,22 @@ EXAMPLES = (
         | {"rho_a": "0.3", "rho_b": "0.3", "relative": "mean"},
     ),
     Example(
+        "At most two targets a point",
+        "The k-sparse plan beside the quadratic one at the same γ: no row has more than two links, and the marginals "
+        "are met all the same.",
+        "at most 2 links in a row; the quadratic plan has more",
+        {"source": "clusters", "source_n": "60", "source_seed": "4", "target": "ring", "target_n": "60"}
+        | {
+            "target_seed": "2",
+            "solver": "sparse",
+            "gamma": "10",
+            "k": "2",
+            "side": "rows",
+            "relative": "mean",
+        }
+        | {"with": "quadratic", "with_gamma": "10", "with_relative": "mean"},
+    ),
+    Example(
         "Nearly exact without a simplex",
         "IPOT sharpens an entropic plan step by step; the exact plan beside it is where it goes.",
         "costs agree to a few parts in a thousand",

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from webapp.search.problems import FAULTS, Problem, explain
-from webapp.transport import examples, heat, picture, recipes
+from webapp.transport import examples, heat, picture, recipes, support
 from webapp.transport.packing import Points
 from webapp.transport.state import BY_HAND, LONGEST_ADDRESS, SIDES, LabState, Side, parameters
 from workers import inference
@@ -17,10 +17,24 @@ LISTED = 12
 GROUPS = (
     (
         "What it costs",
-        ("cost", "primal", "dual", "gap", "entropic", "divergence", "mass", "row_penalty", "column_penalty"),
+        (
+            "cost",
+            "primal",
+            "dual",
+            "gap",
+            "relaxation_gap",
+            "entropic",
+            "divergence",
+            "mass",
+            "row_penalty",
+            "column_penalty",
+        ),
     ),
     ("Whether to trust it", ("row_error", "column_error", "tolerance", "iterations", "seconds")),
-    ("What the plan is like", ("nonzeros", "density", "fan_out", "blur", "entropy")),
+    (
+        "What the plan is like",
+        ("nonzeros", "links_row", "links_column", "density", "fan_out", "blur", "entropy"),
+    ),
     ("Strengths in absolute terms", ("epsilon", "epsilon_of_mean", "gamma", "beta", "rho_a", "rho_b")),
 )
 DOWNLOADS = (
@@ -29,6 +43,8 @@ DOWNLOADS = (
     ("plan.npz", "Plan and potentials (.npz)"),
     ("problem.npz", "Problem (.npz)"),
 )
+#: of a map that learns: the weight of the Monge gap, and how long it may take
+FILM_DEFAULTS = {"strength": "0.3", "seconds": "15"}
 NOWHERE: dict[str, Any] = {"points": [], "weights": []}
 
 
@@ -104,6 +120,7 @@ def _answered(state: LabState, answer: dict[str, Any], base_url: str) -> dict[st
             **run,
             "board": picture.board(*clouds, run["plan"]["links"]),
             "heat": heat.pictures(run["matrix"]["cells"]),
+            "histograms": support.histograms(run["support"]),
             "strongest": run["plan"]["links"][:LISTED],
         }
         for run in runs
@@ -117,6 +134,8 @@ def _answered(state: LabState, answer: dict[str, Any], base_url: str) -> dict[st
         "difference": _difference(answer) if len(runs) == 2 else None,
         "query": query,
         "pairs": state.pairs(),
+        "watchable": len(query) < LONGEST_ADDRESS and answer["problem"]["source"]["dimension"] == 2,
+        "film_defaults": FILM_DEFAULTS,
         "linkable": len(query) < LONGEST_ADDRESS,
         "letters": len(query),
         "longest": LONGEST_ADDRESS,

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import base64
+import threading
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect, render
 from django.utils.http import content_disposition_header
 from django.views.decorators.csrf import csrf_exempt
-from django.views.decorators.http import require_http_methods
+from django.views.decorators.http import require_GET, require_http_methods, require_safe
 from django.views.decorators.vary import vary_on_headers
 
-from webapp.search.problems import friendly
-from webapp.transport import page
+from webapp.search.problems import FAULTS, explain, friendly
+from webapp.transport import film, page
 from webapp.transport.examples import FIRST
 from webapp.transport.state import LONGEST_ADDRESS, SIDES, LabState
+from webapp.transport.streaming import stream
 from workers import inference
 from workers.inference import BadInput
 
@@ -71,6 +73,29 @@ def sweep(request: HttpRequest) -> HttpResponse:
     state = page.resolved(LabState.read(request.POST or request.GET, inference.transport_solvers()), {})
     shown = {"sweep": inference.transport_sweep(page.clouds_and_cost(state)), "query": state.query()}
     return render(request, "transport/_sweep.html" if request.htmx else "transport/sweep.html", shown)
+
+
+@require_GET
+def watch(request: HttpRequest) -> HttpResponse:
+    """The training of a map as server-sent events. It is bounded in time, and ends when the reader leaves."""
+    if "Last-Event-ID" in request.headers:  # nothing is begun a second time by a browser that connects again
+        return HttpResponse(status=204)
+    left = threading.Event()
+    try:
+        state = page.resolved(LabState.read(request.GET, inference.transport_solvers()), {})
+        events = film.events(film.problem_of(state, request.GET.dict()), left)
+    except FAULTS as error:
+        events = iter([("fault", {"text": explain(error).message})])
+    return stream(request, events, left.set)
+
+
+@require_safe
+@friendly
+def still_map(request: HttpRequest) -> HttpResponse:
+    """Where such a training ends, for those without scripts."""
+    state = page.resolved(LabState.read(request.GET, inference.transport_solvers()), {})
+    answer = inference.transport_map(film.problem_of(state, request.GET.dict()))
+    return render(request, "transport/map.html", {**film.still(answer), "query": state.query()})
 
 
 def _uploads(request: HttpRequest, known: dict[str, Any]) -> dict[str, dict[str, Any]]:

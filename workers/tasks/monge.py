@@ -25,9 +25,9 @@ def run(parameters: MongeParameters, job: Job, progress: JobProgress) -> dict[st
 
 def _train(parameters: MongeParameters, out: Path, progress: JobProgress) -> dict[str, Any]:
     from mlcore.retrieval.cli_train import changed
-    from mlcore.transport.fitting import PRESETS
-    from mlcore.transport.mapdata import read_clouds
-    from mlcore.transport.maptraining import train
+    from mlcore.transport.maps.data import read_clouds
+    from mlcore.transport.maps.fitting import PRESETS
+    from mlcore.transport.maps.training import train
 
     if parameters.preset not in PRESETS:
         raise BadInput(

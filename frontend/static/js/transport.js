@@ -1,5 +1,6 @@
 // The transport laboratory: drawing on the board, links of a point under the pointer, what stands open stays open.
 import { startDrawing } from "./transport-board.js";
+import { startWatching } from "./transport-watch.js";
 
 const lab = document.getElementById("lab");
 let open = new Set();
@@ -29,3 +30,4 @@ document.addEventListener("htmx:afterSwap", (event) => {
 });
 
 startDrawing(lab);
+startWatching(lab);

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from mlcore.transport.projection import simplex_conjugate
+from mlcore.transport.ksparse.projection import simplex_conjugate
 from mlcore.transport.solution import Status
 from mlcore.transport.sparse import SparseSolution, quadratic_transport, sparse_transport
 

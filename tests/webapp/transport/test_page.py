@@ -40,22 +40,38 @@ def test_the_first_page_shows_a_solved_example_and_all_examples(page):
 
 
 def test_the_answers_of_the_examples_are_true(page):
-    moons, grid, clusters, spiral = (page(example.query) for example in EXAMPLES)
+    moons, grid, clusters, sparse, spiral = (page(example.query) for example in EXAMPLES)
     assert number(moons, "cost") == "0.35509"
     assert "0.30663" in moons
     assert "(15.8 %)" in moons
     assert number(grid, "cost") == "0.3125"
     assert float(number(clusters, "mass")) < 0.95
+    assert number(sparse, "links_row") == "2"
+    assert 'data-status="converged"' in sparse
     first, second = map(float, re.findall(r'class="small num">cost ([0-9.]+)<', spiral))
     assert 0 < first / second - 1 < 0.01
 
 
-@pytest.mark.parametrize("solver", ["exact", "sinkhorn", "unbalanced", "ipot"])
+@pytest.mark.parametrize("solver", ["exact", "sinkhorn", "unbalanced", "ipot", "quadratic", "sparse"])
 def test_every_solver_has_its_parameters_and_its_answer(page, solver):
     text = page(f"{SAMPLED[:-5]}{solver}")
     assert f'<option value="{solver}" selected>' in text
     assert 'data-quantity="cost"' in text
     assert "mlcore transport plan" in text
+
+
+def test_links_of_the_points_are_counted(page):
+    text = page(f"{SAMPLED[:-5]}sparse&k=1")
+    assert "How many source points have how many links: 20 with 1" in text
+    assert number(text, "links_row") == "1"
+    assert number(text, "gamma") != "—"
+
+
+def test_a_plan_that_was_not_found_is_not_praised(page):
+    text = page(SAMPLED[:-5].replace("target_n=20", "target_n=30") + "sparse&k=1")
+    assert 'data-status="stalled"' in text
+    assert "20 rows with 1 link each reach 20 of 30 columns" in text
+    assert "A larger k admits more plans" in text
 
 
 def test_typed_points_get_a_short_address(client, db):

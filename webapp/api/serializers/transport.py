@@ -129,6 +129,15 @@ class SweepBody(StrictSerializer):
     cost_parameters = Values(required=False, help_text="Parameters of the cost by name.")
 
 
+class MapBody(SweepBody):
+    """Two clouds of the plane and a cost, for a map that carries every point."""
+
+    parameters = Values(
+        required=False,
+        help_text="strength of the Monge gap (λ, 0 to 10, 0.3), seconds at most (1 to 20, 15), seed (0).",
+    )
+
+
 class SweepRow(serializers.Serializer):
     share = serializers.FloatField(help_text="ε as a share of the mean cost.")
     epsilon = serializers.FloatField(help_text="ε, absolute.")
@@ -145,6 +154,66 @@ class SweepRow(serializers.Serializer):
 class SweepAnswer(serializers.Serializer):
     exact = serializers.FloatField(help_text="Cost of the exact plan.")
     rows = SweepRow(many=True)
+
+
+class MapFigures(serializers.Serializer):
+    """On points that the training does not see."""
+
+    divergence = serializers.FloatField(help_text="Sinkhorn divergence of the image from the target.")
+    gap = serializers.FloatField(help_text="Monge gap above that of the identity at the same ε.")
+
+
+class MapHeldOut(serializers.Serializer):
+    identity = MapFigures()
+    map = MapFigures()
+
+
+class MapEnd(MapFigures):
+    """Where the training ended."""
+
+    step = serializers.IntegerField()
+    steps = serializers.IntegerField()
+    seconds = serializers.FloatField()
+    lattice = serializers.JSONField(help_text="Images of a lattice over the source: rows of points [x, y].")
+    images = Rows(help_text="Images of the first points of the source.")
+    last = serializers.BooleanField()
+
+
+class MapCloud(serializers.Serializer):
+    recipe = serializers.DictField(help_text="A sampled cloud is drawn with at least 1,000 points.")
+    n = serializers.IntegerField()
+    points = Rows(help_text="The first of them.")
+
+
+class MapCost(serializers.Serializer):
+    name = serializers.CharField()
+    label = serializers.CharField()
+    parameters = serializers.DictField()
+
+
+class MapProblem(serializers.Serializer):
+    source = MapCloud()
+    target = MapCloud()
+    cost = MapCost()
+
+
+class MapAnswer(serializers.Serializer):
+    problem = MapProblem()
+    parameters = serializers.DictField()
+    estimate = serializers.CharField()
+    held_out = MapHeldOut()
+    map = MapEnd()
+    seconds = serializers.FloatField(help_text="Of the whole answer.")
+
+
+class MapEstimate(serializers.Serializer):
+    source_points = serializers.IntegerField()
+    target_points = serializers.IntegerField()
+    steps = serializers.IntegerField()
+    memory_bytes = serializers.IntegerField()
+    seconds = serializers.FloatField(help_text="As expected; good to a factor of about three.")
+    seconds_at_most = serializers.FloatField(help_text="The training ends then, finished or not.")
+    sentence = serializers.CharField()
 
 
 class CloudAnswer(serializers.Serializer):
@@ -222,10 +291,20 @@ class MatrixAnswer(serializers.Serializer):
     largest = serializers.FloatField()
 
 
+class SupportAnswer(serializers.Serializer):
+    """How many links every point has."""
+
+    rows = serializers.ListField(child=serializers.IntegerField(), help_text="Of every source point.")
+    columns = serializers.ListField(child=serializers.IntegerField(), help_text="Of every target point.")
+
+
 class CrosscheckAnswer(serializers.Serializer):
     library = serializers.CharField()
     call = serializers.CharField()
-    cost = serializers.FloatField(allow_null=True)
+    quantity = serializers.CharField(
+        help_text="What is compared: cost, or dual value of a quadratic problem."
+    )
+    cost = serializers.FloatField(allow_null=True, help_text="Theirs of it.")
     difference = serializers.FloatField(allow_null=True)
     tolerance = serializers.FloatField()
     agrees = serializers.BooleanField(allow_null=True, help_text="null: the other library did not converge.")
@@ -244,6 +323,7 @@ class OneAnswer(serializers.Serializer):
     device = serializers.CharField()
     dtype = serializers.CharField()
     plan = LinksAnswer()
+    support = SupportAnswer()
     matrix = MatrixAnswer()
     code = serializers.DictField(
         child=serializers.CharField(), help_text="The same problem in POT and, where it can, ott-jax."

@@ -89,6 +89,43 @@ class TransportSweepView(ApiView):
         return Response(inference.transport_sweep(self.read_body(shapes.SweepBody)))
 
 
+class TransportMapView(ApiView):
+    reads_only = True
+
+    @extend_schema(
+        operation_id="transport_map",
+        tags=["transport"],
+        summary="A Monge map between two clouds of the plane, learnt while you wait",
+        description=(
+            "A small network is fitted by a Sinkhorn divergence with the Monge gap beside it and measured on points "
+            "that it does not see. The training ends after `seconds` at the latest; few run at the same time, and "
+            "further ones are answered 503. Larger maps: python -m mlcore train monge."
+        ),
+        request=shapes.MapBody,
+        responses=shapes.MapAnswer,
+        examples=[examples.MAP_BODY, examples.MAP],
+    )
+    def post(self, request: Request) -> Response:
+        """Train."""
+        return Response(inference.transport_map(self.read_body(shapes.MapBody)))
+
+
+class TransportMapEstimateView(ApiView):
+    reads_only = True
+
+    @extend_schema(
+        operation_id="transport_map_estimate",
+        tags=["transport"],
+        summary="The memory and time that learning a map will need",
+        request=shapes.MapBody,
+        responses=shapes.MapEstimate,
+        examples=[examples.MAP_BODY, examples.MAP_ESTIMATE],
+    )
+    def post(self, request: Request) -> Response:
+        """Estimate."""
+        return Response(inference.transport_map_estimate(self.read_body(shapes.MapBody)))
+
+
 class TransportSolversView(ApiView):
     @extend_schema(
         operation_id="transport_solvers",

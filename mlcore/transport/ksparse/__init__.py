@@ -1,0 +1,1 @@
+"""What sparsity-constrained transport is made of: projections, smoothed columns, Newton steps, rounding."""
