@@ -6,7 +6,8 @@
 one ``eps`` is a share of it. *single*: one problem of 2,000 x 2,000. *divergence*: value and gradient between two
 clouds of 2,000 points. A plan is good when the L1 error of both marginals is at most 1e-4. Peers stop by rules of their
 own: each is given the loosest tolerance of its own at which its plans are good. Compiling is not counted; times are the
-best of the repeats, or the only run where one takes more than ten seconds. The floor is one pass over the costs in memory, and one exponential an entry.
+best of the repeats, or the only run where one takes more than ten seconds. The floor is one pass over the costs in
+memory, and one exponential an entry.
 Prints tables and writes var/benchmarks/transport.json.
 """
 

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-import faiss
+from typing import Any
+
+import faiss as _faiss
 import numpy as np
+
+faiss: Any = _faiss  # its type stubs leave out what its Python wrappers add
 
 
 class Wordings:

@@ -186,7 +186,7 @@ def _finish(
     with torch.no_grad():
         weights, top, total = softmax_columns(given.minus, gamma, eps)
         nothing = 1.1 * math.exp(floor_of(cost.dtype))
-        plan = torch.nn.functional.threshold_(weights, nothing, 0.0).mul_((given.a / total).unsqueeze(1))
+        plan = torch.threshold_(weights, nothing, 0.0).mul_((given.a / total).unsqueeze(1))
         phi = eps.unsqueeze(1) * (given.a.log() - top - total.log())
         linear = -torch.linalg.vecdot(plan.flatten(1), given.minus.flatten(1))
         plan, phi, gamma = (plan.mT.contiguous(), phi, gamma) if given.turned else (plan, gamma, phi)
