@@ -160,8 +160,8 @@ def running(command: Sequence[str], environment: dict[str, str], port: int, read
 
 
 @contextmanager
-def ferry(model: Path, library: Path, port: int) -> Iterator[None]:
-    """The real server with ``library`` as its only one, on an empty data folder."""
+def ferry(model: Path, library: Path, port: int, processes: int) -> Iterator[None]:
+    """The real server of so many web processes with ``library`` as its only one, on an empty data folder."""
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as scratch:
         home = Path(scratch) / "models" / "retrieval"
         home.mkdir(parents=True)
@@ -176,15 +176,16 @@ def ferry(model: Path, library: Path, port: int) -> Iterator[None]:
             "FERRY_LOG_LEVEL": "WARNING",
         }
         command = [sys.executable, "manage.py", "serve", "--port", str(port), "--no-worker"]
+        command += ["--processes", str(processes)]
         with running(command, environment, port, "/health/ready"):
             yield
 
 
 @contextmanager
-def peer(model: str, index: Path, port: int) -> Iterator[None]:
+def peer(model: str, index: Path, port: int, processes: int) -> Iterator[None]:
     """The peer behind the same web server with the same options."""
     environment = {"PEER_MODEL": model, "PEER_INDEX": str(index), "PYTHONPATH": str(ROOT)}
-    options = f"--interface asginl --port {port} --workers 1 --backpressure 512 --no-ws --log-level warning"
+    options = f"--interface asginl --port {port} --workers {processes} --backpressure 512 --no-ws --log-level warning"
     command = [sys.executable, "-m", "granian", *options.split(), "benchmarks._peer:application"]
     with running(command, environment, port, "/?q=ready"):
         yield
@@ -349,6 +350,7 @@ def main() -> int:
     parser.add_argument("--model", type=Path, default=ROOT / "models" / "retrieval", metavar="DIR")
     parser.add_argument("--queries", type=int, default=300, metavar="N", help="of each kind (default 300)")
     parser.add_argument("--clients", type=int, default=16, metavar="N")
+    parser.add_argument("--processes", type=int, default=1, metavar="N", help="of either server (default 1)")
     parser.add_argument("--no-peer", action="store_true", help="leave out the comparison")
     parser.add_argument("--out", type=Path, default=ROOT / "var/benchmarks/search.json", metavar="FILE")
     args = parser.parse_args()
@@ -362,12 +364,12 @@ def main() -> int:
     library = library_of(args.molecules, args.texts, args.model, args.out.parent)
     results: dict[str, Any] = {"http": {}}
     port = free_port()
-    with ferry(args.model, library, port):
+    with ferry(args.model, library, port, args.processes):
         results["http"]["Ferry"] = measure(port, "/api/v1/search/?q=", queries, args.clients)
     if not args.no_peer:
         index = peer_index(library, minilm())
         port = free_port()
-        with peer(minilm(), index, port):
+        with peer(minilm(), index, port, args.processes):
             results["http"]["sentence-transformers"] = measure(port, "/?q=", queries, args.clients)
     results["stages"] = stages(args.model, library, queries)
     show(results, args.clients)
@@ -379,6 +381,7 @@ def main() -> int:
         "model": manifest["model"],
         "queries": {kind: len(texts) for kind, texts in queries.items()},
         "clients": args.clients,
+        "processes": args.processes,
         "cores": os.cpu_count(),
         "bars": BARS,
     }

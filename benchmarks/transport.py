@@ -66,8 +66,14 @@ def best_time(run: Callable[[], Any], repeats: int) -> tuple[float, Any]:
 
 
 def loosest(run: Callable[[float], Any], error: Callable[[Any], float]) -> float | None:
-    """The loosest tolerance at which ``run`` gives good plans; None when there is none."""
-    return next((tolerance for tolerance in TOLERANCES if error(run(tolerance)) <= GOAL), None)
+    """The loosest tolerance at which ``run`` gives good plans; None when none is, or a poor plan took long."""
+    for tolerance in TOLERANCES:
+        started = time.perf_counter()
+        if error(run(tolerance)) <= GOAL:
+            return tolerance
+        if time.perf_counter() - started > 2 * LONG:
+            return None
+    return None
 
 
 def floor() -> dict[str, float]:
@@ -193,7 +199,9 @@ def _compare(
 ) -> None:
     tolerance = loosest(run, lambda plan: worst(plan, a, b))
     if tolerance is None:
-        print(f"{name}: no tolerance gives plans within {GOAL}; left out")
+        print(
+            f"{name}: no plans within {GOAL} (tolerances to {TOLERANCES[-1]:g}, or over {2 * LONG:g} s); left out"
+        )
         return
     seconds, plan = best_time(lambda: run(tolerance), repeats)
     rows.append(

@@ -78,9 +78,9 @@ def test_much_of_what_is_not_there_is_called_absent(kind: str, least: float) -> 
 
 
 def test_what_is_there_is_seldom_called_absent() -> None:
-    assert confusion()[RIGHT].share("absent") <= 0.05, confusion()[RIGHT]
+    assert confusion()[RIGHT].share("absent") <= 0.1, confusion()[RIGHT]
     there = [confusion()[kind] for kind in (RIGHT, LATER)]
-    assert sum(each.absent for each in there) / sum(each.queries for each in there) <= 0.13, there
+    assert sum(each.absent for each in there) / sum(each.queries for each in there) <= 0.18, there
 
 
 def test_a_right_first_hit_is_often_called_found_and_a_wrong_one_seldom() -> None:
