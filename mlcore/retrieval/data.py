@@ -5,16 +5,18 @@ from __future__ import annotations
 import csv
 import gzip
 import hashlib
-import multiprocessing
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from rdkit import Chem, RDLogger
+from rdkit import Chem, rdBase
 
 from mlcore.retrieval.graphs import MoleculeFeatures, PackedMolecules, featurise
+from mlcore.retrieval.pool import Failure, WorkerPool
 from mlcore.runtime.errors import InputError
+
+_CHUNK = 256
 
 
 @dataclass(frozen=True)
@@ -59,10 +61,11 @@ def read_table(path: str | Path) -> list[Row]:
 
 def prepare(smiles: str) -> tuple[MoleculeFeatures, str] | None:
     """Features and InChIKey of a SMILES, or nothing where RDKit refuses it or it has no atom."""
-    mol = Chem.MolFromSmiles(smiles)
-    if mol is None or not mol.GetNumAtoms():
-        return None
-    return featurise(mol), Chem.MolToInchiKey(mol)
+    with rdBase.BlockLogs():
+        mol = Chem.MolFromSmiles(smiles)
+        if mol is None or not mol.GetNumAtoms():
+            return None
+        return featurise(mol), Chem.MolToInchiKey(mol)
 
 
 @dataclass(frozen=True)
@@ -75,20 +78,24 @@ class Molecules:
 
 
 def featurise_all(smiles: Sequence[str], processes: int = 2) -> Molecules:
-    """Featurise the distinct ones of ``smiles`` in child processes; those RDKit refuses are left out."""
+    """Featurise the distinct ones of ``smiles`` in child processes; those RDKit refuses or dies of are left out."""
     distinct = sorted(set(smiles))
-    with multiprocessing.get_context("spawn").Pool(processes, _quiet) as pool:
-        found = pool.map(prepare, distinct, chunksize=256)
-    kept = [(text, made) for text, made in zip(distinct, found, strict=True) if made is not None]
+    chunks = (
+        (first, [(text,) for text in distinct[first : first + _CHUNK]])
+        for first in range(0, len(distinct), _CHUNK)
+    )
+    with WorkerPool(prepare, workers=processes) as pool:
+        found = [made for _, answers in pool.map(chunks, ahead=2 * processes) for made in answers]
+    kept = [
+        (text, made)
+        for text, made in zip(distinct, found, strict=True)
+        if made is not None and not isinstance(made, Failure)
+    ]
     return Molecules(
         numbers={text: number for number, (text, _) in enumerate(kept)},
         keys=np.array([made[1] for _, made in kept]),
         packed=PackedMolecules.pack([made[0] for _, made in kept]),
     )
-
-
-def _quiet() -> None:
-    RDLogger.DisableLog("rdApp.*")  # type: ignore[attr-defined]
 
 
 def save_molecules(molecules: Molecules, folder: Path) -> None:

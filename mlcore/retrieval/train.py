@@ -442,6 +442,7 @@ def train(
     from mlcore.retrieval.data import featurise_all, load_molecules, read_table, save_molecules
 
     started = time.monotonic()
+    resumed = resume and checkpoint.exists(out / "checkpoint")
     out.mkdir(parents=True, exist_ok=True)
     rows = [row for path in data for row in read_table(path)]
     features = out / "features"
@@ -458,7 +459,7 @@ def train(
 
         seconds = time.monotonic() - started
         facts = card.training(
-            config, data, seed=config.seed, seconds=seconds, presets=PRESETS, resumed=resume
+            config, data, seed=config.seed, seconds=seconds, presets=PRESETS, resumed=resumed
         )
         save_model(trainer.model, trainer.tokenizer.described, out / "model", {"training": facts})
         progress.log(f"the model is in {out / 'model'}")
