@@ -15,9 +15,12 @@ from mlcore.transport.divergence import Divergence, sinkhorn_divergence
 
 
 def positions(mask: Tensor) -> Tensor:
-    """Times 0..1 of the real elements of ``mask`` (batch, length) bool, which come first; 0 where padded."""
+    """Times 0..1 of the real elements of ``mask`` (batch, length) bool, which come first; 0 where padded.
+
+    In float64, so that states of any type get them to their own last digit.
+    """
     last = (mask.sum(1, keepdim=True) - 1).clamp(min=1)
-    steps = torch.arange(mask.shape[1], device=mask.device)
+    steps = torch.arange(mask.shape[1], device=mask.device, dtype=torch.float64)
     return torch.where(mask, steps / last, 0.0)
 
 
@@ -40,6 +43,8 @@ def sequence_cost(
         blur: the square root of epsilon, in the units of the states.
         debias: the Sinkhorn divergence; without it the entropic value.
 
+    States in half precision are taken to float32, also under autocast: the exponents of small plans need it.
+
     Raises:
         ValueError: masks that do not fit, or an empty sequence.
     """
@@ -51,13 +56,17 @@ def sequence_cost(
     if not bool(x_mask.any(1).all() and y_mask.any(1).all()):
         raise ValueError("a sequence is empty; leave it out of the batch")
 
+    dtype = torch.promote_types(torch.promote_types(x.dtype, y.dtype), torch.float32)
+
     def placed(states: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-        times = gamma * positions(mask).to(states.dtype)
+        states = states.to(dtype)
+        times = gamma * positions(mask).to(dtype)
         real = states.masked_fill(~mask.unsqueeze(2), 0.0)
-        weights = mask.to(states.dtype) / mask.sum(1, keepdim=True)
+        weights = mask.to(dtype) / mask.sum(1, keepdim=True)
         return torch.cat([real, times.unsqueeze(2)], 2), weights
 
     (u, a), (v, b) = placed(x, x_mask), placed(y, y_mask)
-    return sinkhorn_divergence(
-        u, v, a, b, epsilon=blur**2, cost=SquaredEuclidean(half=True), debias=debias, tolerance=tolerance
-    )
+    with torch.autocast(x.device.type, enabled=False):
+        return sinkhorn_divergence(
+            u, v, a, b, epsilon=blur**2, cost=SquaredEuclidean(half=True), debias=debias, tolerance=tolerance
+        )

@@ -87,6 +87,14 @@ TABLE: list[tuple[str, str, str, Any, tuple[int, int, int, int]]] = [
     ("transport-estimate", "post", "transport/estimate/", CLOUDS, (200, 200, 200, 200)),
     ("transport-file", "post", "transport/file/", {**CLOUDS, "format": "links.csv"}, (200, 200, 200, 200)),
     ("transport-sweep", "post", "transport/sweep/", CLOUDS, (200, 200, 200, 200)),
+    (
+        "transport-map",
+        "post",
+        "transport/map/",
+        {**CLOUDS, "parameters": {"seconds": 1}},
+        (200, 200, 200, 200),
+    ),
+    ("transport-map-estimate", "post", "transport/map/estimate/", CLOUDS, (200, 200, 200, 200)),
 ]
 
 
