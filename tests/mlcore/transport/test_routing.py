@@ -49,6 +49,36 @@ def test_transport_evens_out_what_experts_are_asked_for() -> None:
         assert float(found[name].imbalance) < 0.6 * float(found["softmax"].imbalance), name
 
 
+@pytest.mark.parametrize("factor", [1.0, 1.25])
+def test_experts_that_choose_are_all_busy_and_none_beyond_its_capacity(factor: float) -> None:
+    capacity = capacity_of(ITEMS, EXPERTS, 1, factor)
+    routing = sparse_routing(skewed(), 1, capacity, iterations=400)
+    assert int(routing.load.max()) <= capacity
+    assert torch.equal(routing.chosen, routing.wanted)  # the plan keeps to it by itself
+    assert int(routing.load.min()) >= 0.5 * ITEMS / EXPERTS
+    assert float(routing.dropped) < 0.25 * float(softmax_routing(skewed(), 1, capacity).dropped)
+
+
+def test_items_that_choose_one_expert_fill_all_experts_alike() -> None:
+    """With one entry an item the plan is a partition: the load is the mass, items / experts but for ties."""
+    routing = sparse_routing(skewed(), 1, ITEMS, side="items", iterations=800)
+    assert bool((routing.wanted.sum(1) == 1).all())
+    share = ITEMS / EXPERTS
+    assert int((routing.load - share).abs().max()) <= 2
+    assert int((softmax_routing(skewed(), 1, ITEMS).load - share).abs().max()) >= 8  # which had to be mended
+
+
+@pytest.mark.parametrize("side", ["experts", "items"])
+def test_transport_routes_by_likeness_not_only_by_balance(side: str) -> None:
+    """Where every expert has its own items already, the routing is theirs."""
+    mine = torch.arange(ITEMS) % EXPERTS
+    logits = 4 * torch.nn.functional.one_hot(mine, EXPERTS).float()
+    routing = sparse_routing(logits, 1, ITEMS // EXPERTS, side=side)
+    assert torch.equal(routing.chosen, torch.nn.functional.one_hot(mine, EXPERTS).bool())
+    assert torch.equal(sinkhorn_routing(logits, 1, ITEMS // EXPERTS).chosen, routing.chosen)
+    assert float(routing.imbalance) == float(routing.dropped) == 0
+
+
 def test_top_k_takes_the_best_and_full_experts_the_strongest() -> None:
     logits = torch.tensor([[3.0, 0.0], [2.0, 0.0], [1.0, 0.0]])
     routing = softmax_routing(logits, 1, 2)

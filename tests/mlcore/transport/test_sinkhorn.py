@@ -62,6 +62,7 @@ def test_potentials_and_values_say_the_same_as_the_plan() -> None:
     linear = (plan * cost).sum((1, 2))
     assert torch.allclose(found.cost, linear)
     assert torch.allclose(found.primal, linear + found.epsilon * divergence)
+    assert torch.allclose(found.dual, (a * found.f).sum(1) + (b * found.g).sum(1))  # <a, f> + <b, g>
     assert torch.allclose(
         found.entropic, linear + found.epsilon * torch.special.xlogy(plan, plan).sum((1, 2))
     )
@@ -85,6 +86,20 @@ def test_two_by_two_in_closed_form() -> None:
     assert float(found.plan[0, 1]) == pytest.approx(0.5 / (1 + math.exp(c / eps)), abs=1e-10)
     assert found.plan.shape == (2, 2)
     assert found.status.shape == ()
+
+
+@pytest.mark.xfail(reason="Newton's damping holds up the last digits near a permutation")
+@settings(max_examples=40, deadline=None, derandomize=True)
+@given(st.integers(0, 10**6), st.floats(-2.5, 0.5))
+def test_any_two_by_two_in_closed_form(seed: int, log_epsilon: float) -> None:
+    """Equal weights leave one number t = P_00 = P_11, and t / (1/2 - t) = exp((C_01 + C_10 - C_00 - C_11) / 2 eps)."""
+    epsilon = 10**log_epsilon
+    cost = torch.rand(2, 2, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    found = sinkhorn(cost, epsilon=epsilon)
+    assert bool(found.converged)
+    kept = 0.5 * torch.sigmoid(-(cost.trace() - cost.fliplr().trace()) / (2 * epsilon))
+    expected = torch.stack([torch.stack([kept, 0.5 - kept]), torch.stack([0.5 - kept, kept])])
+    assert torch.allclose(found.plan, expected, rtol=0, atol=2e-9)
 
 
 def test_padding_and_the_batch_change_nothing() -> None:
@@ -141,13 +156,36 @@ def test_gradients_are_the_plan_and_the_potentials() -> None:
     assert float(by_a[0, 1] - by_a[0, 4]) == pytest.approx(float(slope), abs=1e-6)
 
 
-def test_a_start_near_the_solution_saves_iterations() -> None:
-    x, y = clouds(1, 150, 150, seed=2)
+def test_easy_problems_leave_the_batch_before_hard_ones() -> None:
+    x, y = clouds(3, 100, 90, seed=1)
+    cost, epsilon = torch.cdist(x, y).square(), torch.tensor([1.0, 0.01, 0.3], dtype=torch.float64)
+    found = sinkhorn(cost, epsilon=epsilon)
+    assert bool(found.converged.all())
+    assert torch.equal(found.epsilon, epsilon)
+    easy, hard, middle = found.iterations.tolist()
+    assert 5 * easy < hard
+    assert 5 * middle < hard
+    assert hard == int(sinkhorn(cost[1], epsilon=0.01).iterations)
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [
+        (150, 150),
+        (120, 80),
+        pytest.param((80, 120), marks=pytest.mark.xfail(reason="potentials of the rows are not looked at")),
+    ],
+)
+def test_a_start_near_the_solution_saves_iterations(shape: tuple[int, int]) -> None:
+    x, y = clouds(1, *shape, seed=2)
     cost = torch.cdist(x, y).square()
     cold = sinkhorn(cost, epsilon=0.05)
     warm = sinkhorn(cost * 1.001, epsilon=0.05, start=(cold.f, cold.g))
     assert bool(warm.converged.all())
-    assert int(warm.iterations) < 0.7 * int(cold.iterations)
+    assert int(warm.iterations) < 0.75 * int(cold.iterations)
+    again = sinkhorn(cost, epsilon=0.05, start=(cold.f, cold.g))
+    assert int(again.iterations) <= 8  # one look at the errors
+    assert torch.allclose(again.plan, cold.plan, atol=1e-9)
 
 
 def test_what_did_not_converge_says_so_and_what_helps() -> None:

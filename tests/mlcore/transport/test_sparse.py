@@ -11,8 +11,6 @@ import ot
 import ot.smooth
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from torch import Tensor
 
 from mlcore.transport.ksparse.projection import simplex_conjugate
@@ -61,12 +59,12 @@ def test_dense_quadratic_plans_are_found_too() -> None:
     torch.testing.assert_close(found.plan, uniform, rtol=0, atol=1e-5)  # gamma -> inf: the least-norm plan
 
 
-@pytest.mark.parametrize("gamma", [0.2, 1.0, 4.0])
+@pytest.mark.parametrize("gamma", [0.05, 0.2, 1.0, 4.0])
 def test_one_entry_a_column_is_unregularised_transport_plus_a_constant(gamma: float) -> None:
     cost, a, b = problem(2)
     dual = tight(cost, a, b, k=1, gamma=gamma).dual - gamma / 2 * b.square().sum(1)
     expected = [ot.emd2(a[i].numpy(), b[i].numpy(), cost[i].numpy()) for i in range(3)]
-    np.testing.assert_allclose(dual.numpy(), expected, rtol=1e-7)
+    np.testing.assert_allclose(dual.numpy(), expected, rtol=0, atol=1e-8)
 
 
 def test_the_dual_falls_with_k_to_the_quadratic_one() -> None:
@@ -81,7 +79,7 @@ def test_the_dual_falls_with_k_to_the_quadratic_one() -> None:
     torch.testing.assert_close(tight(cost, a, b, k=support).plan, quadratic.plan, rtol=0, atol=1e-6)
 
 
-@pytest.mark.parametrize("k", [2, 3, 4, 6])
+@pytest.mark.parametrize("k", [2, 4])
 def test_duals_agree_and_none_is_above_newtons(k: int) -> None:
     cost, a, b = problem(4)
     newton = tight(cost, a, b, k=k)
@@ -99,13 +97,20 @@ def test_no_lower_than_the_better_of_pots_duals(k: int) -> None:
         given_to_pot = (a[i].numpy(), b[i].numpy(), cost[i].numpy(), 1.0)
         with contextlib.redirect_stdout(io.StringIO()):
             logs = [
-                solve(*given_to_pot, reg_type="sparsity_constrained", max_nz=k, log=True)[1]["res"].fun
+                solve(
+                    *given_to_pot,
+                    reg_type="sparsity_constrained",
+                    max_nz=k,
+                    stopThr=1e-14,
+                    numItermax=3000,
+                    log=True,
+                )[1]["res"].fun
                 for solve in (ot.smooth.smooth_ot_semi_dual, ot.smooth.smooth_ot_dual)
             ]
         best = max(-value for value in logs)
         assert float(found.dual[i]) >= best * (1 - 1e-6)
         if k >= 5:  # nothing ties
-            assert float(found.dual[i]) == pytest.approx(best, rel=1e-5)
+            assert float(found.dual[i]) == pytest.approx(best, rel=1e-6)
 
 
 def test_the_dual_is_below_every_sparse_plan() -> None:
@@ -157,26 +162,6 @@ def test_the_unrepaired_plan_is_the_maximiser_and_its_row_error_the_gradient() -
         slope = (value(found.f + shift) - value(found.f - shift)) / (2 * step)
         error = (a - found.plan.sum(2))[:, row]
         torch.testing.assert_close(slope, error, rtol=0, atol=1e-6)
-
-
-@settings(max_examples=12, deadline=None)
-@given(seed=st.integers(0, 10**5), k=st.integers(1, 6), log_gamma=st.floats(-1, 1))
-def test_invariances(seed: int, k: int, log_gamma: float) -> None:
-    cost, a, b = problem(seed, batch=2, n=6, m=5)
-    gamma = 10**log_gamma
-    draw = torch.Generator().manual_seed(seed + 1)
-    base = tight(cost, a, b, k=k, gamma=gamma)
-    rows, columns = torch.randperm(6, generator=draw), torch.randperm(5, generator=draw)
-    permuted = tight(cost[:, rows][:, :, columns], a[:, rows], b[:, columns], k=k, gamma=gamma)
-    torch.testing.assert_close(permuted.dual, base.dual, rtol=1e-6, atol=1e-9)
-    u, v = (torch.rand(2, size, generator=draw, dtype=torch.float64) for size in (6, 5))
-    shifted = tight(cost + u.unsqueeze(2) + v.unsqueeze(1), a, b, k=k, gamma=gamma)
-    torch.testing.assert_close(
-        shifted.dual, base.dual + (u * a).sum(1) + (v * b).sum(1), rtol=1e-6, atol=1e-9
-    )
-    scaled = tight(3 * cost, a, b, k=k, gamma=3 * gamma)
-    torch.testing.assert_close(scaled.dual, 3 * base.dual, rtol=1e-6, atol=1e-9)
-    assert bool((base.dual <= base.primal + 1e-8)[base.feasible].all())
 
 
 @pytest.mark.parametrize("k", [4, 6])

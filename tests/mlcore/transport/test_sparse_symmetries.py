@@ -54,7 +54,26 @@ def test_plans_follow_their_problem(seed: int, k: int, gamma: float) -> None:
     same(solve(cost, 2 * a, 2 * b, k, gamma / 2), 2 * base.plan, 2 * base.dual)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=4, deadline=None)
+@given(seed=st.integers(0, 10**5), k=st.integers(1, 6), log_gamma=st.floats(-1, 1))
+def test_values_follow_their_problem_also_where_columns_tie(seed: int, k: int, log_gamma: float) -> None:
+    cost, a, b = problem(seed, 6, 5)
+    gamma = 10**log_gamma
+    draw = torch.Generator().manual_seed(seed + 1)
+    base = solve(cost, a, b, k, gamma)
+
+    def same(found: SparseSolution, value: Tensor) -> None:
+        torch.testing.assert_close(found.dual, value, rtol=1e-6, atol=1e-9)
+
+    rows, columns = torch.randperm(6, generator=draw), torch.randperm(5, generator=draw)
+    same(solve(cost[rows][:, columns], a[rows], b[columns], k, gamma), base.dual)
+    u, v = (torch.rand(size, generator=draw, dtype=torch.float64) for size in (6, 5))
+    same(solve(cost + u.unsqueeze(1) + v, a, b, k, gamma), base.dual + u @ a + v @ b)
+    same(solve(3 * cost, a, b, k, 3 * gamma), 3 * base.dual)
+    assert not bool(base.feasible) or float(base.dual) <= float(base.primal) + 1e-8
+
+
+@settings(max_examples=8, deadline=None)
 @given(seed=st.integers(0, 10**6), k=st.integers(1, 2), log_gamma=st.floats(-1, 1))
 def test_brute_force_over_supports(seed: int, k: int, log_gamma: float) -> None:
     """Three by three: quadratic transport on every support of k rows a column is the whole primal problem."""

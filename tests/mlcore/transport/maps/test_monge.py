@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from mlcore.transport.costs import (
+    Cosine,
     Cost,
     Elastic,
     Euclidean,
@@ -82,31 +83,6 @@ def test_reflection_of_a_symmetric_sample() -> None:
     assert float(exact_monge_gap(x, -x)) == pytest.approx(float(4 * x.square().mean()))
 
 
-def test_rotation_of_the_plane() -> None:
-    x = cloud(800, 2)
-    c, s = math.cos(0.7), math.sin(0.7)
-    turned = x @ torch.tensor([[c, s], [-s, c]], dtype=torch.float64)
-    assert float(exact_monge_gap(x, turned)) == pytest.approx(4 * (1 - c), rel=0.08)
-
-
-def test_linear_map_of_a_gaussian_follows_the_nuclear_norm() -> None:
-    x = cloud(800, 2, 1)
-    matrix = torch.tensor([[0.3, 1.2], [-0.8, 0.9]], dtype=torch.float64)
-    expected = 2 * (torch.linalg.svdvals(matrix).sum() - matrix.trace())
-    assert float(exact_monge_gap(x, x @ matrix.mT)) == pytest.approx(float(expected), rel=0.08)
-
-
-def test_rotated_sphere_comes_from_below() -> None:
-    def gap(n: int) -> float:
-        x = torch.nn.functional.normalize(cloud(n, 3, 2), dim=1)
-        c, s = math.cos(0.8), math.sin(0.8)
-        turn = torch.tensor([[c, s, 0], [-s, c, 0], [0, 0, 1]], dtype=torch.float64)
-        return float(exact_monge_gap(x, x @ turn, Geodesic()))
-
-    few, many = gap(100), gap(800)
-    assert few < many < 0.64  # the limit is E angle(x, Rx), about 0.62
-
-
 def test_gap_grows_with_nested_blocks() -> None:
     """A coupling inside the blocks is a coupling, so that the whole sample has the larger gap."""
     x = cloud(128, 4)
@@ -118,14 +94,14 @@ def test_gap_grows_with_nested_blocks() -> None:
 
 
 @settings(max_examples=15, deadline=None)
-@given(st.integers(0, 1000), st.floats(0.1, 5), st.floats(-3, 3))
-def test_invariances_of_the_quadratic_gap(seed: int, scale: float, shift: float) -> None:
+@given(st.integers(0, 1000), st.floats(0.1, 5), st.floats(0, 1))
+def test_invariances_of_the_quadratic_gap(seed: int, scale: float, share: float) -> None:
     x, first, second = cloud(20, 3, seed), cloud(20, 3, seed + 1), cloud(20, 3, seed + 2)
     gap = exact_monge_gap(x, first)
-    assert torch.isclose(exact_monge_gap(x, first + shift), gap, atol=1e-9)
+    assert torch.isclose(exact_monge_gap(x, first + 3 * cloud(1, 3, seed + 3)), gap, atol=1e-9)
     assert torch.isclose(exact_monge_gap(x, scale * first), scale * gap, atol=1e-9)
-    middle = exact_monge_gap(x, 0.5 * (first + second))
-    assert middle <= 0.5 * (gap + exact_monge_gap(x, second)) + 1e-9
+    between = exact_monge_gap(x, share * first + (1 - share) * second)
+    assert between <= share * gap + (1 - share) * exact_monge_gap(x, second) + 1e-9
 
 
 def test_costs_that_differ_by_terms_of_one_side_have_one_gap() -> None:
@@ -152,7 +128,7 @@ def test_quadratic_gradient_is_the_distance_from_the_barycentre() -> None:
     assert torch.allclose(slope, expected, atol=1e-8)
 
 
-@pytest.mark.parametrize("cost", [*COSTS, Geodesic()], ids=str)
+@pytest.mark.parametrize("cost", [*COSTS, Geodesic(), Geodesic(squared=True), Cosine()], ids=str)
 def test_gradient_agrees_with_finite_differences(cost: Cost) -> None:
     x, direction = cloud(9, 3), cloud(9, 3, 4)
     mapped = cloud(9, 3, 1).requires_grad_()
