@@ -80,7 +80,11 @@ def _evaluate(
 def _step(weighted: Tensor, sums: Tensor, b: Tensor, eps: Tensor, real: Tensor) -> Tensor:
     """The damped Newton step (batch, m) of ``gamma``."""
     hessian = torch.bmm(weighted, weighted.mT).neg_()
-    diagonal = torch.where(real, sums * (1 + 1e-6) + 1e-12 * b, torch.ones_like(sums))
+    # near a permutation the curvature is as small as the mass that strays from it: a damping that did not fall with
+    # the error would hold the last digits up
+    error = (sums - b).abs().sum(1, keepdim=True) / b.sum(1, keepdim=True)
+    damping = error.clamp(min=4 * torch.finfo(b.dtype).eps, max=1e-6)
+    diagonal = torch.where(real, sums + damping * torch.maximum(sums, 1e-6 * b), torch.ones_like(sums))
     hessian.diagonal(dim1=1, dim2=2).add_(diagonal)
     # constants do not matter: weigh their direction down instead of leaving the matrix singular
     ones = b / b.sum(1, keepdim=True)

@@ -12,6 +12,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from mlcore.transport.solution import status_of
+
+#: alternating fits of the potentials to the plan
+_SWEEPS = 200
+
 
 @dataclass(frozen=True)
 class ProximalPlan:
@@ -21,7 +26,18 @@ class ProximalPlan:
     cost: Tensor  # (batch,) primal transport cost <C, T>
     row_error: Tensor  # (batch,) L1 distance of the row sums from their marginal
     column_error: Tensor  # (batch,) the same for the columns
+    status: Tensor  # (batch,) uint8 of Status: whether the marginals are met to the tolerance
+    tolerance: float  # on the larger of both errors, as a share of the mass
     steps: int
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """Potentials that bound the optimum from below: ``f_i + g_j <= C_ij`` wherever mass may go."""
+
+    f: Tensor  # (batch, rows), zero where masked
+    g: Tensor  # (batch, columns), zero where masked
+    dual: Tensor  # (batch,) <a, f> + <b, g>
 
 
 def ipot(
@@ -31,6 +47,7 @@ def ipot(
     *,
     beta: float = 0.5,
     steps: int = 50,
+    tolerance: float = 1e-3,
 ) -> ProximalPlan:
     """Transport plans of a batch of problems.
 
@@ -39,10 +56,11 @@ def ipot(
         row_marginal: (batch, rows), non-negative, each problem summing to one; zero marks a padded row.
         column_marginal: (batch, columns), likewise.
         beta: proximal step; smaller is sharper per step. Must be positive.
-        steps: outer steps.
+        steps: outer steps; all of them are done.
+        tolerance: L1 error of either marginal, as a share of the mass, up to which the status is CONVERGED.
 
     The plan carries no gradient: by the envelope theorem the gradient of the cost is that of ``<C, T>`` at fixed
-    ``T``, which a caller forms with the returned plan.
+    ``T``, which a caller forms with the returned plan. :func:`certificate` says how far its cost is from the optimum.
 
     Raises:
         ValueError: a shape, a marginal, ``beta`` or ``steps`` does not fit, or the cost is not finite.
@@ -70,10 +88,34 @@ def ipot(
             row_scale = rows / torch.bmm(plan, column_scale.mT).clamp_(min=tiny)
             column_scale = columns / torch.bmm(row_scale.mT, plan).clamp_(min=tiny)
             plan.mul_(row_scale).mul_(column_scale)
-        return ProximalPlan(
-            plan=plan,
-            cost=(plan * cost.masked_fill(~allowed, 0)).sum((1, 2)),
-            row_error=(plan.sum(2) - row_marginal).abs().sum(1),
-            column_error=(plan.sum(1) - column_marginal).abs().sum(1),
-            steps=steps,
-        )
+        value = (plan * cost.masked_fill(~allowed, 0)).sum((1, 2))
+        row_error = (plan.sum(2) - row_marginal).abs().sum(1)
+        column_error = (plan.sum(1) - column_marginal).abs().sum(1)
+        worst = torch.maximum(row_error, column_error)
+        status = status_of(worst, row_marginal.sum(1), tolerance, torch.isfinite(value))
+        return ProximalPlan(plan, value, row_error, column_error, status, tolerance, steps)
+
+
+@torch.no_grad()
+def certificate(cost: Tensor, row_marginal: Tensor, column_marginal: Tensor, plan: Tensor) -> Certificate:
+    """Dual potentials from a plan of :func:`ipot`: its cost is at most ``cost - dual`` above the optimum.
+
+    At the optimum the potentials differ along an entry of the plan by its cost. ``g`` starts as the mean of ``C``
+    under each column of the plan and is made to agree with the rows and back (c-transforms), until what is left
+    satisfies every constraint. Arguments as for :func:`ipot`; ``plan`` (batch, rows, columns).
+    """
+    real_rows, real_columns = row_marginal > 0, column_marginal > 0
+    allowed = real_rows.unsqueeze(2) & real_columns.unsqueeze(1)
+    closed = torch.where(allowed, cost, torch.inf)
+    open_cost = torch.where(allowed, cost, 0)
+    share = plan / plan.sum(1, keepdim=True).clamp_min(torch.finfo(plan.dtype).tiny)
+    back = plan / plan.sum(2, keepdim=True).clamp_min(torch.finfo(plan.dtype).tiny)
+    f = torch.zeros_like(row_marginal)
+    g = torch.zeros_like(column_marginal)
+    for _ in range(_SWEEPS):  # C_ij = f_i + g_j on the plan, in the mean
+        g = (share * (open_cost - f.unsqueeze(2))).sum(1)
+        f = (back * (open_cost - g.unsqueeze(1))).sum(2)
+    g = torch.where(real_columns, (closed - f.masked_fill(~real_rows, 0).unsqueeze(2)).amin(1), 0)
+    f = torch.where(real_rows, (closed - g.unsqueeze(1)).amin(2), 0)
+    dual = (row_marginal * f).sum(1) + (column_marginal * g).sum(1)
+    return Certificate(f, g, dual)

@@ -114,10 +114,9 @@ def sinkhorn(
     problem = check_problem(cost, uniform(cost, 1) if a is None else a, uniform(cost, 2) if b is None else b)
     eps = absolute_epsilon(problem, epsilon, relative)
     goal = default_tolerance(cost.dtype) if tolerance is None else tolerance
-    first = None if start is None else start[1].reshape(problem.b.shape)
     with torch.no_grad():
         oriented = _Oriented.of(problem)
-        gamma, iterations = _solve(oriented, eps, goal, max_iterations, first)
+        gamma, iterations = _solve(oriented, eps, goal, max_iterations, start)
     return problem.unbatched(_finish(problem, oriented, eps, goal, gamma, iterations))  # type: ignore[return-value]
 
 
@@ -125,7 +124,7 @@ def sinkhorn(
 class _Oriented:
     """A problem with its fewer side first: those are its *columns* here, whatever they were."""
 
-    minus: Tensor  # (batch, columns, rows) -C, any real cost of the problem where masked
+    minus: Tensor  # (batch, columns, rows) -C, zero where masked
     a: Tensor  # (batch, rows)
     b: Tensor  # (batch, columns)
     turned: bool  # the caller's columns are the columns here, so that his costs were transposed
@@ -136,26 +135,33 @@ class _Oriented:
         a, b = (problem.a, problem.b) if turned else (problem.b, problem.a)
         a, b, minus = a.detach(), b.detach(), problem.cost.detach().neg()
         minus = minus.mT.contiguous() if turned else minus
-        rows, columns = (a > 0).to(a.dtype), (b > 0).to(b.dtype)
-        if not bool(rows.all() and columns.all()):
-            place = torch.arange(len(minus), device=minus.device)
-            some = minus[place, columns.argmax(1), rows.argmax(1)].view(-1, 1, 1)
-            minus = minus.sub_(some).mul_(columns.unsqueeze(2)).mul_(rows.unsqueeze(1)).add_(some)
         return cls(minus, a, b, turned)
+
+    def levels(self, eps: Tensor) -> Tensor:
+        """The eps (batch,) of the first step of the annealing: a share of the spread of the costs."""
+        spread = self.minus.amax((1, 2)) - self.minus.amin((1, 2))
+        rows, columns = (self.a > 0).to(eps.dtype), (self.b > 0).to(eps.dtype)
+        if bool((spread > _START * eps).any()) and not bool(rows.all() and columns.all()):
+            # the zeros of the mask may lie far from the costs: put a real cost of the problem in their place
+            place = torch.arange(len(self.minus), device=eps.device)
+            some = self.minus[place, columns.argmax(1), rows.argmax(1)].view(-1, 1, 1)
+            moved = (self.minus - some).mul_(columns.unsqueeze(2)).mul_(rows.unsqueeze(1))
+            spread = moved.amax((1, 2)) - moved.amin((1, 2))
+        return spread / _START
 
 
 def _solve(
-    given: _Oriented, eps: Tensor, tolerance: float, most: int, first: Tensor | None
+    given: _Oriented, eps: Tensor, tolerance: float, most: int, start: tuple[Tensor, Tensor] | None
 ) -> tuple[Tensor, Tensor]:
     """Raw potentials of the columns (batch, m), and iterations (batch,)."""
     minus, a, b = given.minus, given.a, given.b
     mass = a.sum(1)
     last = 0.8 * tolerance * mass  # the plan is made anew from the potentials: leave room for its rounding
-    g = torch.zeros_like(b) if first is None or not given.turned else first
+    g = torch.zeros_like(b) if start is None else start[1 if given.turned else 0].reshape(b.shape)
     iterations = torch.zeros_like(eps, dtype=torch.long)
     log_b = b.log()
-    if first is None:
-        level = (minus.amax((1, 2)) - minus.amin((1, 2))) / _START
+    if start is None:
+        level = given.levels(eps)
         while bool((level > eps).any()):
             now = torch.maximum(level, eps)
             found = scale(minus, a, b, now, g + now.unsqueeze(1) * log_b, _LOOSE * mass, _LOOSE_ITERATIONS)
@@ -169,9 +175,10 @@ def _solve(
     iterations += found.iterations
     if few and most > _PATIENCE:
         for solver, limit in ((newton, _NEWTON_ITERATIONS), (scale, most)):
-            left = ~(error <= last)
+            left: Tensor | slice = ~(error <= last)
             if not bool(left.any()):
                 break
+            left = slice(None) if bool(left.all()) else left
             found = solver(minus[left], a[left], b[left], eps[left], gamma[left], last[left], limit)
             gamma[left], error[left] = found.gamma, found.error
             iterations[left] += found.iterations

@@ -108,9 +108,9 @@ def check_problem(cost: Tensor, a: Tensor, b: Tensor, *, balanced: bool = True) 
             are named), or a cost that is not finite where mass may go.
     """
     batched = cost.dim() == 3
-    if cost.dim() not in (2, 3) or not cost.is_floating_point():
+    if cost.dim() not in (2, 3) or cost.dtype not in (torch.float32, torch.float64):
         raise ValueError(
-            f"the cost must be a float tensor (batch, n, m), got {tuple(cost.shape)} {cost.dtype}"
+            f"the cost must be a float32 or float64 tensor (batch, n, m), got {tuple(cost.shape)} {cost.dtype}"
         )
     if not batched:
         cost = cost.unsqueeze(0)

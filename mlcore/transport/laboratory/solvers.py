@@ -6,15 +6,13 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-import torch
-
 from mlcore.runtime.errors import InputError
 from mlcore.transport.exact import exact_transport
 from mlcore.transport.laboratory.outcomes import Outcome, Setting, Solver, absolute, of_solution
 from mlcore.transport.laboratory.solver_parameters import ENTROPIC, PROXIMAL, QUADRATIC, SPARSE, UNBALANCED
-from mlcore.transport.proximal import ipot
+from mlcore.transport.proximal import certificate, ipot
 from mlcore.transport.sinkhorn import sinkhorn
-from mlcore.transport.solution import Status, status_of
+from mlcore.transport.solution import Status
 from mlcore.transport.sparse import quadratic_transport, sparse_transport
 from mlcore.transport.unbalanced import unbalanced_sinkhorn
 
@@ -73,20 +71,22 @@ def _unbalanced(setting: Setting, values: dict[str, Any]) -> Outcome:
 
 def _ipot(setting: Setting, values: dict[str, Any]) -> Outcome:
     beta = absolute(setting, values, PROXIMAL)["beta"]
-    found = ipot(setting.cost[None], setting.a[None], setting.b[None], beta=beta, steps=values["steps"])
-    error = torch.maximum(found.row_error, found.column_error)
-    finite = torch.isfinite(found.plan).all().reshape(1)
+    problem = (setting.cost[None], setting.a[None], setting.b[None])
+    found = ipot(*problem, beta=beta, steps=values["steps"], tolerance=values["tolerance"])
+    bound = certificate(*problem, found.plan)
     return Outcome(
         plan=found.plan[0],
         cost=float(found.cost),
         primal=float(found.cost),
-        dual=None,
+        dual=float(bound.dual),
         row_error=float(found.row_error),
         column_error=float(found.column_error),
         iterations=found.steps,
-        status=Status(int(status_of(error, setting.a.sum().reshape(1), values["tolerance"], finite))),
+        status=Status(int(found.status)),
         tolerance=values["tolerance"],
         regulariser="none at the limit",
+        f=bound.f[0],
+        g=bound.g[0],
         further={"beta": beta},
     )
 

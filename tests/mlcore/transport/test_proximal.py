@@ -7,7 +7,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mlcore.transport.proximal import ipot
+from mlcore.transport.proximal import certificate, ipot
+from mlcore.transport.solution import Status
 
 
 def uniform(*sizes: int) -> list[torch.Tensor]:
@@ -97,3 +98,34 @@ def test_bad_input_is_named() -> None:
         ipot(torch.zeros(1, 3, 3, dtype=torch.float64), a, b, beta=0)
     with pytest.raises(ValueError, match="not finite"):
         ipot(torch.full((1, 3, 3), torch.nan, dtype=torch.float64), a, b)
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    seed=st.integers(0, 10_000), rows=st.integers(2, 6), columns=st.integers(2, 6), steps=st.integers(1, 2000)
+)
+def test_a_certificate_bounds_the_optimum_from_below(seed: int, rows: int, columns: int, steps: int) -> None:
+    cost = random_cost(seed, rows, columns)
+    a, b = uniform(rows, columns)
+    solved = ipot(cost, a, b, beta=0.1, steps=steps)
+    bound = certificate(cost, a, b, solved.plan)
+    exact = ot.emd2(a[0].numpy(), b[0].numpy(), cost[0].numpy())
+    assert bound.dual.item() <= exact + 1e-9
+    assert (bound.f.unsqueeze(2) + bound.g.unsqueeze(1) <= cost + 1e-9).all()
+
+
+def test_a_good_plan_gets_a_tight_certificate_and_padding_changes_nothing() -> None:
+    cost, (a, b) = random_cost(1, 6, 4), uniform(6, 4)
+    solved = ipot(cost, a, b, beta=0.05, steps=6000)
+    bound = certificate(cost, a, b, solved.plan)
+    assert (solved.cost - bound.dual).item() < 0.01
+    wide = torch.nn.functional.pad(cost, (0, 2, 0, 3), value=float("nan"))
+    far = [torch.nn.functional.pad(each, (0, extra)) for each, extra in ((a, 3), (b, 2))]
+    padded = certificate(wide, *far, torch.nn.functional.pad(solved.plan, (0, 2, 0, 3)))
+    assert padded.dual.item() == pytest.approx(bound.dual.item(), abs=1e-12)
+
+
+def test_the_status_follows_the_marginals() -> None:
+    cost, (a, b) = random_cost(2, 5, 7), uniform(5, 7)
+    assert ipot(cost, a, b, beta=0.1, steps=1).status.item() == Status.ITERATION_LIMIT
+    assert ipot(cost, a, b, beta=0.1, steps=5000, tolerance=1e-2).status.item() == Status.CONVERGED

@@ -88,7 +88,6 @@ def test_two_by_two_in_closed_form() -> None:
     assert found.status.shape == ()
 
 
-@pytest.mark.xfail(reason="Newton's damping holds up the last digits near a permutation")
 @settings(max_examples=40, deadline=None, derandomize=True)
 @given(st.integers(0, 10**6), st.floats(-2.5, 0.5))
 def test_any_two_by_two_in_closed_form(seed: int, log_epsilon: float) -> None:
@@ -168,14 +167,7 @@ def test_easy_problems_leave_the_batch_before_hard_ones() -> None:
     assert hard == int(sinkhorn(cost[1], epsilon=0.01).iterations)
 
 
-@pytest.mark.parametrize(
-    "shape",
-    [
-        (150, 150),
-        (120, 80),
-        pytest.param((80, 120), marks=pytest.mark.xfail(reason="potentials of the rows are not looked at")),
-    ],
-)
+@pytest.mark.parametrize("shape", [(150, 150), (120, 80), (80, 120)])
 def test_a_start_near_the_solution_saves_iterations(shape: tuple[int, int]) -> None:
     x, y = clouds(1, *shape, seed=2)
     cost = torch.cdist(x, y).square()

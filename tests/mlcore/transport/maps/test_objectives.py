@@ -8,9 +8,10 @@ from geomloss import SamplesLoss
 from torch import Tensor
 
 from mlcore.transport.costs import Cost, Euclidean, SquaredEuclidean
+from mlcore.transport.maps.forms import ConvexMap
 from mlcore.transport.maps.model import MapConfig, MongeMap
 from mlcore.transport.maps.monge import monge_gap
-from mlcore.transport.maps.objectives import Clouds, RegularisedFit
+from mlcore.transport.maps.objectives import Clouds, RegularisedFit, SemiDual
 
 STRENGTH, SHARE = 0.4, 0.1
 
@@ -102,3 +103,31 @@ def test_the_units_of_the_clouds_do_not_count() -> None:
         )
         values.append(float(fit.loss(model, ROWS, OTHERS)[0].detach()))
     assert values[0] == pytest.approx(values[1], rel=1e-3)
+
+
+def semi_dual_fit() -> tuple[SemiDual, MongeMap]:
+    source, target, held, held_target = (
+        cloud(n, seed).float() for n, seed in ((60, 0), (50, 1), (20, 2), (20, 3))
+    )
+    torch.manual_seed(0)
+    model = MongeMap(MapConfig(2, "convex", width=16))
+    model.fit_units(source, target)
+    assert isinstance(model.network, ConvexMap)
+    return SemiDual(Clouds(source, target, held, held_target), model.network, steps=2), model
+
+
+def test_a_potential_that_cannot_be_inverted_is_never_taken_for_a_good_one() -> None:
+    fit, model = semi_dual_fit()
+    usual = fit.held_out(model)
+    assert abs(usual["score"]) < 20
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.mul_(40)
+    assert not fit.held_out(model)["score"] < 10 * abs(usual["score"]) + 50
+
+
+def test_inverse_images_that_were_left_behind_catch_up() -> None:
+    fit, model = semi_dual_fit()
+    fit.inverses += 5
+    _, parts = fit.loss(model, ROWS, OTHERS)
+    assert parts["inverse_error"] <= 0.01
