@@ -175,10 +175,10 @@ def _solve(
     iterations += found.iterations
     if few and most > _PATIENCE:
         for solver, limit in ((newton, _NEWTON_ITERATIONS), (scale, most)):
-            left: Tensor | slice = ~(error <= last)
-            if not bool(left.any()):
+            poor = ~(error <= last)
+            if not bool(poor.any()):
                 break
-            left = slice(None) if bool(left.all()) else left
+            left = slice(None) if bool(poor.all()) else poor
             found = solver(minus[left], a[left], b[left], eps[left], gamma[left], last[left], limit)
             gamma[left], error[left] = found.gamma, found.error
             iterations[left] += found.iterations
