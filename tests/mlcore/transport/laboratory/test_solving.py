@@ -251,10 +251,13 @@ def test_any_small_problem_is_answered_in_numbers_that_json_can_say(n, m, solver
     answer = strict(solve(LabRequest(source, target, solver=solver)))
     if answer["status"]["converged"] and answer["numbers"]["dual"] is not None:
         slack = 1e-4 * (abs(answer["numbers"]["primal"]) + 1e-9)
-        assert -slack <= answer["numbers"]["gap"]
-        assert answer["numbers"]["gap"] <= slack or solver == "sparse", (
-            "a k-sparse plan may lie above its bound"
-        )
+        if (
+            solver != "ipot"
+        ):  # its marginals are met to 1e-3 or so: its cost may lie on either side of its bound
+            assert -slack <= answer["numbers"]["gap"]
+            assert answer["numbers"]["gap"] <= slack or solver == "sparse", (
+                "a k-sparse plan may lie above its bound"
+            )
 
 
 def test_an_estimate_grows_with_the_problem_and_says_it_in_words():
