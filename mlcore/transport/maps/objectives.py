@@ -19,8 +19,8 @@ from mlcore.transport.maps.monge import monge_gap
 _TOLERANCE = 1e-3
 _SAMPLE = 2048
 #: squared error of the inverse images, as a share of the target's variance, from which on they are left behind
-_BEHIND = 0.01
-_CATCH_UP = 50  # steps, at most
+_BEHIND = 0.02
+_CATCH_UP = 10  # steps, at most
 
 
 class Objective(Protocol):

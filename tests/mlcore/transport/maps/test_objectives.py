@@ -130,4 +130,4 @@ def test_inverse_images_that_were_left_behind_catch_up() -> None:
     fit, model = semi_dual_fit()
     fit.inverses += 5
     _, parts = fit.loss(model, ROWS, OTHERS)
-    assert parts["inverse_error"] <= 0.01
+    assert parts["inverse_error"] <= 0.02
