@@ -98,6 +98,28 @@ def test_importing_the_packages_of_the_science_is_cheap():
     }
 
 
+def test_transport_can_be_imported_alone():
+    """It stands on ``mlcore.runtime`` and on nothing else of Ferry's."""
+    files = sorted((ROOT / "mlcore" / "transport").rglob("*.py"))
+    assert len(files) > 30
+    found = {
+        f"{path.relative_to(ROOT)} imports {name}"
+        for path in files
+        for name in names(ast.parse(path.read_text(encoding="utf-8")))
+        if name.split(".")[0] in ("webapp", "workers")
+        or (name.startswith("mlcore.") and name.split(".")[1] not in ("transport", "runtime"))
+    }
+    assert not found, found
+
+
+def names(tree: ast.Module) -> set[str]:
+    """The modules that a file imports, whole."""
+    froms = {node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+    return froms | {
+        alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names
+    }
+
+
 ELSEWHERE = (
     'src="http',
     "src='http",

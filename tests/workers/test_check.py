@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 import gzip
-import os
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
-from django.db import connection
 
+from tests.workers.killing import kill_at_work, sweep_until_found
 from webapp.api.serializers import answers
 from workers import jobs, libraries, uploads, work
 from workers.errors import NotFound
@@ -128,34 +123,11 @@ def test_a_file_that_cannot_be_used_ends_the_job_with_fault_field_and_remedy(
 
 
 def test_killed_half_way_it_is_read_again_by_whoever_the_sweeper_finds(member, settings):
-    settings.FERRY_LEASE = 1.5
     lines = [f"m{n},{'C' * (n % 40 + 1)}{'N' * (n // 40 + 1)}" for n in range(600)]
     job = send(member, ("id,smiles\nbad,C1CC\n" + "\n".join(lines) + "\n").encode())
-    environment = {
-        **os.environ,
-        "DATABASE_URL": f"sqlite:///{connection.settings_dict['NAME']}",
-        "DJANGO_SETTINGS_MODULE": "webapp.settings",
-        "FERRY_LEASE": "1.5",
-        "FERRY_HEARTBEAT": "0.3",
-    }
-    victim = subprocess.Popen(
-        [sys.executable, "-c", VICTIM, str(job.pk), str(settings.FERRY_DATA)], cwd=ROOT, env=environment
-    )
-    try:
-        until = time.monotonic() + 60
-        while Job.objects.get(pk=job.pk).progress.get("done", 0) < 64:
-            assert victim.poll() is None, "it ended before it could be killed"
-            assert time.monotonic() < until
-            time.sleep(0.05)
-    finally:
-        victim.send_signal(signal.SIGKILL)
-        victim.wait()
-    assert Job.objects.get(pk=job.pk).state == "running"
+    kill_at_work(VICTIM, job, settings)
     assert not {"report.json", "refused.csv"} & names(job), "nothing half-made has a name that people see"
-    until = time.monotonic() + 20
-    while jobs.sweep() == 0:
-        assert time.monotonic() < until
-        time.sleep(0.2)
+    sweep_until_found()
     assert work.perform(str(job.pk)) == "done"
     job.refresh_from_db()
     assert (job.attempts, job.result["read"], job.result["used"], job.result["refused"]) == (2, 601, 600, 1)

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
-from django.db import connection
 
+from tests.workers.killing import kill_at_work, sweep_until_found
 from tests.workers.tiny import TinyModel
 from workers import jobs, libraries, science, work
 from workers.models import Job, Library
@@ -74,32 +69,11 @@ def test_from_a_table_to_a_library_that_opens(member, settings):
 
 
 def test_killed_half_way_it_is_taken_up_by_the_sweeper_and_loses_no_row(member, settings):
-    settings.FERRY_LEASE = 1.5
     job = begin(member, alkanes(600))
-    environment = {**os.environ, "DATABASE_URL": f"sqlite:///{connection.settings_dict['NAME']}"}
-    environment["DJANGO_SETTINGS_MODULE"] = "webapp.settings"
-    environment["FERRY_LEASE"] = "1.5"
-    environment["FERRY_HEARTBEAT"] = "0.3"
-    victim = subprocess.Popen(
-        [sys.executable, "-c", VICTIM, str(job.pk), str(settings.FERRY_DATA)], cwd=ROOT, env=environment
-    )
-    try:
-        until = time.monotonic() + 60
-        while Job.objects.get(pk=job.pk).progress.get("done", 0) < 64:
-            assert victim.poll() is None, "it ended before it could be killed"
-            assert time.monotonic() < until
-            time.sleep(0.05)
-    finally:
-        victim.send_signal(signal.SIGKILL)
-        victim.wait()
-    job.refresh_from_db()
-    assert job.state == "running"
+    kill_at_work(VICTIM, job, settings)
     assert 64 <= job.progress["done"] < 600
     assert Library.objects.get(pk="mine").state == "importing"
-    until = time.monotonic() + 20
-    while jobs.sweep() == 0:
-        assert time.monotonic() < until
-        time.sleep(0.2)
+    sweep_until_found()
     assert Job.objects.get(pk=job.pk).state == "queued"
     assert work.perform(str(job.pk)) == "done"
     job.refresh_from_db()

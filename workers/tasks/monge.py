@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from workers import registry, work
-from workers.errors import BadInput, translated
+from workers.errors import translated
 from workers.kinds import MongeParameters
 from workers.models import Job
 from workers.work import JobProgress
@@ -24,17 +24,12 @@ def run(parameters: MongeParameters, job: Job, progress: JobProgress) -> dict[st
 
 
 def _train(parameters: MongeParameters, out: Path, progress: JobProgress) -> dict[str, Any]:
-    from mlcore.retrieval.cli_train import changed
+    from mlcore.runtime.training import configured
     from mlcore.transport.maps.data import read_clouds
     from mlcore.transport.maps.fitting import PRESETS
     from mlcore.transport.maps.training import train
 
-    if parameters.preset not in PRESETS:
-        raise BadInput(
-            f"There is no preset '{parameters.preset}'.", "preset", f"Choose {', '.join(PRESETS)}."
-        )
-    config = PRESETS[parameters.preset]
-    for name, value in parameters.overrides.items():
-        config = changed(config, f"{name}={value}")
+    pairs = [f"{name}={value}" for name, value in parameters.overrides.items()]
+    config = configured(PRESETS, parameters.preset, pairs)
     source, target = read_clouds({name: Path(path) for name, path in parameters.data.items()})
     return train(config, source, target, out, progress, resume=True)

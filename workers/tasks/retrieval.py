@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from workers import catalogue, registry, work
-from workers.errors import BadInput, translated
+from workers.errors import translated
 from workers.kinds import RetrievalParameters
 from workers.models import Job
 from workers.work import JobProgress
@@ -26,15 +26,10 @@ def run(parameters: RetrievalParameters, job: Job, progress: JobProgress) -> dic
 
 
 def _train(parameters: RetrievalParameters, out: Path, progress: JobProgress) -> dict[str, Any]:
-    from mlcore.retrieval.cli_train import changed
     from mlcore.retrieval.presets import PRESETS
     from mlcore.retrieval.train import train
+    from mlcore.runtime.training import configured
 
-    if parameters.preset not in PRESETS:
-        raise BadInput(
-            f"There is no preset '{parameters.preset}'.", "preset", f"Choose {', '.join(PRESETS)}."
-        )
-    config = PRESETS[parameters.preset]
-    for name, value in parameters.overrides.items():
-        config = changed(config, f"{name}={value}")
+    pairs = [f"{name}={value}" for name, value in parameters.overrides.items()]
+    config = configured(PRESETS, parameters.preset, pairs)
     return dict(train(config, [Path(path) for path in parameters.data.values()], out, progress, resume=True))

@@ -7,42 +7,25 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
-from mlcore.runtime.errors import InputError
+from mlcore.runtime import training
 from mlcore.runtime.progress import TerminalProgress
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--data",
-        action="append",
-        required=True,
+    training.add_arguments(
+        parser,
+        data="source=FILE and target=FILE (.npy, .npz, .csv, .parquet), or one .npz with both",
         metavar="[NAME=]PATH",
-        help="source=FILE and target=FILE (.npy, .npz, .csv, .parquet), or one .npz with both",
     )
-    parser.add_argument("--out", required=True, type=Path)
-    parser.add_argument("--preset", default="cpu", help="cpu (default), small or gpu")
-    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change a parameter")
-    parser.add_argument("--resume", action="store_true", help="go on from the checkpoint in --out")
-    parser.add_argument("--device", default="", help="cpu or cuda; by default cuda where there is one")
-    parser.add_argument("--threads", type=int, default=0, help="CPU threads; 0 leaves torch's choice")
 
 
 def run(args: argparse.Namespace) -> int:
-    import torch
-
-    from mlcore.retrieval.cli_train import changed
     from mlcore.transport.maps.data import read_clouds
     from mlcore.transport.maps.fitting import PRESETS
     from mlcore.transport.maps.training import train
 
-    if args.preset not in PRESETS:
-        raise InputError(f"There is no preset '{args.preset}'.", remedy=f"Choose from {', '.join(PRESETS)}.")
-    config = PRESETS[args.preset]
-    for pair in args.set:
-        config = changed(config, pair)
-    if args.threads:
-        torch.set_num_threads(args.threads)
-    device = args.device or ("cuda" if torch.cuda.is_available() else "cpu")
+    config = training.configured(PRESETS, args.preset, args.set)
+    device = training.device_of(args)
     paths = {}
     for number, given in enumerate(args.data):
         name, found, path = given.partition("=")

@@ -10,7 +10,6 @@ import pytest
 import torch
 
 from mlcore.retrieval.batches import drop_sentences, neighbour_groups
-from mlcore.retrieval.cli_train import changed
 from mlcore.retrieval.data import featurise_all, read_table, tuning_slice
 from mlcore.retrieval.evaluate import Protocol, evaluate
 from mlcore.retrieval.model import RetrievalModel, save_model
@@ -19,6 +18,7 @@ from mlcore.retrieval.ranking import ranks
 from mlcore.retrieval.train import Trainer, make_pairs, sentence_loss, train
 from mlcore.runtime.errors import InputError
 from mlcore.runtime.progress import NullProgress
+from mlcore.runtime.training import changed, configured
 from tests.mlcore.retrieval.made_up import write
 from tests.mlcore.retrieval.networks import SMALL
 
@@ -176,3 +176,6 @@ def test_parameters_from_the_command_line() -> None:
         changed(PRESETS["cpu"], "epochs=3")
     with pytest.raises(InputError, match="not a value"):
         changed(PRESETS["cpu"], "seed=x")
+    assert configured(PRESETS, "cpu", ["joint_epochs=7", "seed=2"]).seed == 2
+    with pytest.raises(InputError, match="no preset 'huge'"):
+        configured(PRESETS, "huge")
