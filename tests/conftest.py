@@ -70,6 +70,27 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         pytest.skip(missing)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def histories_may_be_emptied() -> Iterator[None]:
+    """Between two tests tables are emptied, which the database refuses for those that only grow: let it, then."""
+    from django.db import connection
+    from django.test import TransactionTestCase
+
+    from workers import guards
+
+    def emptied(case: Any) -> None:
+        if connection.vendor == "sqlite":  # PostgreSQL truncates, past the triggers
+            with connection.cursor() as cursor:
+                for table in guards.APPEND_ONLY:
+                    cursor.execute(f"DROP TRIGGER IF EXISTS {table}_no_delete")
+        plain(case)  # ends with the signal that lays the triggers again
+
+    plain = TransactionTestCase._fixture_teardown
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(TransactionTestCase, "_fixture_teardown", emptied)
+        yield
+
+
 @pytest.fixture(scope="session")
 def browser_path() -> str:
     """Where Chromium is, for tests marked ``browser``."""
@@ -108,6 +129,12 @@ def other_member(db, django_user_model):
 def viewer(db, django_user_model):
     """A person who may only read."""
     return _person(django_user_model, "vera", "viewer")
+
+
+@pytest.fixture
+def trainer(db, django_user_model):
+    """A person with the role 'trainer'."""
+    return _person(django_user_model, "theo", "trainer")
 
 
 @pytest.fixture

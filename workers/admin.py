@@ -2,30 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
+from django.contrib.admin.helpers import ActionForm
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from workers import jobs, kinds, libraries, registry
-from workers.errors import BadInput, Busy
-from workers.models import Job, Library, ModelVersion
+from workers import audit, board, datasets, jobs, kinds, libraries, registry, removal
+from workers.errors import BadInput, Busy, NotFound
+from workers.models import AuditEntry, Evaluation, Job, Library, ModelVersion, Promotion, Worker
 
 
 class JobForm(forms.ModelForm):
-    """A new job: its kind and what it needs."""
+    """A new job: its kind and what it needs. The page of jobs has a form for each kind; this one takes JSON."""
 
-    kind = forms.ChoiceField(choices=[(name, name) for name in kinds.KINDS])
+    kind = forms.ChoiceField(choices=[])
     parameters = forms.JSONField(
-        initial={"data": {"train": "/path/to/train.tsv.gz"}, "preset": "small"},
-        help_text="For 'retrieval': data (name and path), preset (cpu, small, gpu), overrides.",
+        initial={"data": {"train": datasets.SHIPPED}, "preset": "small"},
+        help_text="For a training: data (name and data set), preset, overrides.",
     )
 
     class Meta:
         model = Job
-        fields = ("kind", "parameters")
+        fields = ("kind", "name", "parameters")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["kind"].choices = [(kind.name, kind.title) for kind in kinds.offered()]  # type: ignore[attr-defined]
 
     def clean(self) -> dict[str, Any]:
         """Refuse parameters that the kind does not take, before anything is stored."""
@@ -39,22 +46,22 @@ class JobForm(forms.ModelForm):
 
 @admin.register(Job)
 class JobAdmin(admin.ModelAdmin):
-    """Start by adding; stop and retry by action."""
+    """Start by adding; stop, resume and clone by action."""
 
     list_display = (
-        "id",
+        "short",
         "kind",
-        "state",
+        "name",
+        "standing",
         "progress_shown",
         "owner",
         "worker",
-        "heartbeat",
         "created",
         "finished",
     )
     list_filter = ("state", "kind", "queue")
-    search_fields = ("id", "owner__username")
-    actions = ("stop", "retry")
+    search_fields = ("id", "name", "owner__username")
+    actions = ("stop", "resume", "clone", "remove")
     list_select_related = ("owner",)
 
     def get_form(
@@ -74,11 +81,25 @@ class JobAdmin(admin.ModelAdmin):
         if change:
             return
         try:
-            made = jobs.submit(obj.kind, obj.parameters, owner=request.user)
+            made = jobs.submit(obj.kind, obj.parameters, owner=request.user, name=obj.name)
         except (BadInput, Busy) as error:
             self.message_user(request, str(error), messages.ERROR)
             return
         obj.pk, obj.queue, obj.owner, obj.created = made.pk, made.queue, made.owner, made.created
+
+    def has_delete_permission(self, request: HttpRequest, obj: Job | None = None) -> bool:
+        """Files go with the row: by the action, not by Django's own."""
+        return False
+
+    @admin.display(description="job")
+    def short(self, job: Job) -> str:
+        """The beginning of its key."""
+        return str(job.pk)[:8]
+
+    @admin.display(description="stands")
+    def standing(self, job: Job) -> str:
+        """In words, "lost contact" among them."""
+        return board.standing(job)
 
     @admin.display(description="progress")
     def progress_shown(self, job: Job) -> str:
@@ -90,47 +111,149 @@ class JobAdmin(admin.ModelAdmin):
     def stop(self, request: HttpRequest, chosen: QuerySet[Job]) -> None:
         """Ask each to stop at its next step."""
         for job in chosen:
-            jobs.stop(job)
-        self.message_user(request, "Asked to stop; what runs ends at its next step.")
+            jobs.stop(job, by=request.user.get_username())
+            audit.record(request.user, "stop", f"job/{job.pk}")
+        self.message_user(request, "Asked to stop; what runs ends at its next step, saved.")
 
-    @admin.action(description="Retry", permissions=["change"])
-    def retry(self, request: HttpRequest, chosen: QuerySet[Job]) -> None:
-        """Queue each ended one again."""
-        queued = sum(jobs.retry(job).state == Job.State.QUEUED for job in chosen)
+    @admin.action(description="Resume (or try again)", permissions=["change"])
+    def resume(self, request: HttpRequest, chosen: QuerySet[Job]) -> None:
+        """Queue each ended one again; it goes on from its last checkpoint."""
+        queued = sum(jobs.resume(job).state == Job.State.QUEUED for job in chosen)
         self.message_user(request, f"{queued} queued again.")
+
+    @admin.action(description="Start again as a new job", permissions=["add"])
+    def clone(self, request: HttpRequest, chosen: QuerySet[Job]) -> None:
+        """A new job with the same parameters, from the beginning."""
+        for job in chosen:
+            try:
+                jobs.clone(job, {}, request.user)
+            except (BadInput, Busy) as error:
+                self.message_user(request, str(error), messages.ERROR)
+
+    @admin.action(description="Delete with files", permissions=["change"])
+    def remove(self, request: HttpRequest, chosen: QuerySet[Job]) -> None:
+        """Row, curves and folder together."""
+        for job in chosen:
+            try:
+                freed = removal.delete_job(job, request.user)
+            except BadInput as error:
+                self.message_user(request, f"{job}: {error}", messages.ERROR)
+            else:
+                self.message_user(request, f"Deleted; {freed / 1e6:,.1f} MB freed.")
+
+
+class WhyForm(ActionForm):
+    """The reason that a change of what answers asks for."""
+
+    why = forms.CharField(required=False, max_length=500, label="Why")
 
 
 @admin.register(ModelVersion)
 class ModelVersionAdmin(admin.ModelAdmin):
-    """Promote a version, or go back to the shipped model."""
+    """Promote a version on its latest evaluation, roll back, or go back to the shipped model."""
 
     list_display = ("area", "slot", "version", "active", "hash", "created", "job")
     list_filter = ("area", "active")
-    actions = ("promote", "retire")
+    actions = ("promote", "roll_back", "retire", "remove")
+    action_form = WhyForm
     readonly_fields = tuple(field.name for field in ModelVersion._meta.fields)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         """Versions come from training jobs."""
         return False
 
-    @admin.action(description="Promote: answer with this version from now on", permissions=["change"])
+    def has_delete_permission(self, request: HttpRequest, obj: ModelVersion | None = None) -> bool:
+        """Files go with the row: by the action, not by Django's own."""
+        return False
+
+    @admin.action(description="Promote, on its latest evaluation", permissions=["change"])
     def promote(self, request: HttpRequest, chosen: QuerySet[ModelVersion]) -> None:
         """Make one version the active one."""
         if len(chosen) != 1:
             self.message_user(request, "Choose exactly one version.", messages.ERROR)
             return
-        registry.promote(chosen[0])
-        self.log_change(request, chosen[0], "promoted")
-        self.message_user(
-            request, f"{chosen[0]} answers now. Libraries of another model have to be imported again."
+        version = chosen[0]
+        self._try(
+            request, lambda why: registry.promote(version, request.user, why, version.evaluations.first())
         )
 
-    @admin.action(description="Roll back to the shipped model", permissions=["change"])
+    @admin.action(description="Roll back to what answered before", permissions=["change"])
+    def roll_back(self, request: HttpRequest, chosen: QuerySet[ModelVersion]) -> None:
+        """Undo the last change of each area and slot that is chosen."""
+        for area, slot in {(version.area, version.slot) for version in chosen}:
+            self._try(request, partial(registry.roll_back, area, slot, request.user))
+
+    @admin.action(description="Go back to the shipped model", permissions=["change"])
     def retire(self, request: HttpRequest, chosen: QuerySet[ModelVersion]) -> None:
         """Deactivate the area and slot of the chosen versions."""
+        for area, slot in {(version.area, version.slot) for version in chosen}:
+            self._try(request, partial(registry.retire, area, slot, request.user))
+
+    @admin.action(description="Delete with files", permissions=["change"])
+    def remove(self, request: HttpRequest, chosen: QuerySet[ModelVersion]) -> None:
+        """Row and files together."""
         for version in chosen:
-            registry.retire(version.area, version.slot)
-            self.log_change(request, version, "retired in favour of the shipped model")
+            try:
+                freed = removal.delete_version(version, request.user)
+            except BadInput as error:
+                self.message_user(request, str(error), messages.ERROR)
+            else:
+                self.message_user(request, f"Deleted; {freed / 1e6:,.1f} MB freed.")
+
+    def _try(self, request: HttpRequest, change: Callable[[str], Promotion]) -> None:
+        try:
+            made = change(request.POST.get("why", ""))
+        except (BadInput, NotFound) as error:
+            self.message_user(request, str(error), messages.ERROR)
+        else:
+            self.message_user(request, f"{made}. Libraries of another model have to be rebuilt.")
+
+
+class ReadOnlyAdmin(admin.ModelAdmin):
+    """Rows that people only look at."""
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """Never."""
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Never."""
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Never."""
+        return False
+
+
+@admin.register(Promotion)
+class PromotionAdmin(ReadOnlyAdmin):
+    """What answered when, and who decided it."""
+
+    list_display = ("created", "area", "slot", "before", "after", "who", "why")
+    list_filter = ("area", "slot")
+
+
+@admin.register(AuditEntry)
+class AuditEntryAdmin(ReadOnlyAdmin):
+    """Who did what."""
+
+    list_display = ("created", "who", "verb", "subject")
+    list_filter = ("verb",)
+    search_fields = ("who", "subject")
+
+
+@admin.register(Evaluation)
+class EvaluationAdmin(ReadOnlyAdmin):
+    """What versions scored."""
+
+    list_display = ("created", "version", "metrics")
+
+
+@admin.register(Worker)
+class WorkerAdmin(ReadOnlyAdmin):
+    """The worker processes that have signed."""
+
+    list_display = ("name", "queues", "started", "seen")
 
 
 @admin.register(Library)

@@ -49,7 +49,7 @@ app.conf.update(
     accept_content=["json"],
     task_serializer="json",
     task_ignore_result=True,
-    imports=("workers.tasks.bells", "workers.tasks.answers"),
+    imports=("workers.tasks.bells", "workers.tasks.answers", "workers.tasks.notices"),
     task_default_queue="indexing",
     task_create_missing_queues=True,
     task_acks_late=True,
@@ -67,8 +67,9 @@ app.conf.update(
 def _begin(**_: Any) -> None:
     from workers import engine, sweeper
 
-    sweeper.start()
-    if settings.FERRY_INFERENCE == "queue" and "inference" in app.amqp.queues.consume_from:
+    queues = tuple(app.amqp.queues.consume_from)
+    sweeper.start(queues)
+    if settings.FERRY_INFERENCE == "queue" and "inference" in queues:
         engine.shared().warm_in_background()
 
 

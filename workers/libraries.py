@@ -15,7 +15,7 @@ from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.utils.text import slugify
 
-from workers import events, inference, jobs, leftovers, uploads
+from workers import board, events, inference, jobs, leftovers, uploads
 from workers.errors import BadInput, Busy, NotFound
 from workers.models import Job, Library
 
@@ -58,7 +58,7 @@ def check_upload(file: uploads.Incoming, user: Any, name: str = "") -> dict[str,
     _check_right(user)
     upload = uploads.store(file, user)
     try:
-        return jobs.describe(jobs.submit("check", {"upload": upload.token, "name": name}, owner=user))
+        return board.brief(jobs.submit("check", {"upload": upload.token, "name": name}, owner=user))
     except BaseException:
         uploads.discard(upload.token)
         raise
@@ -74,7 +74,7 @@ def upload_status(token: str, user: Any) -> dict[str, Any]:
     return {
         "token": token,
         "file": upload.name,
-        "job": jobs.describe(job) if job is not None else None,
+        "job": board.brief(job) if job is not None else None,
         "report": uploads.read_report(upload),
     }
 
@@ -125,14 +125,14 @@ def start_import(token: str, name: str, user: Any) -> dict[str, Any]:
         known = Job.objects.filter(parameters__upload=upload.token)
         earlier = known.filter(kind="library").first()
         if earlier is not None:  # the button was pressed twice
-            return jobs.describe(earlier)
+            return board.brief(earlier)
         if known.filter(kind="check", state__in=Job.OPEN).exists():
             raise Busy("The file is still being checked. Wait for the check to end, or stop it.")
         library = Library(id=_free_id(name), name=name, owner=user)
         parameters = {"library": library.id, "upload": upload.token, "name": name}
         library.job = jobs.submit("library", parameters, owner=user)
         library.save(force_insert=True)
-    return jobs.describe(library.job)
+    return board.brief(library.job)
 
 
 def delete_library(identifier: str, user: Any) -> None:
@@ -160,7 +160,7 @@ def remove(library: Library) -> None:
 
 def job_status(pk: str, user: Any) -> dict[str, Any]:
     """A job of one's own as JSON. Raises NotFound."""
-    return jobs.describe(jobs.get(pk, user))
+    return board.brief(jobs.get(pk, user))
 
 
 def wait_for_job(pk: str, user: Any, seconds: float) -> dict[str, Any]:
@@ -173,17 +173,17 @@ def wait_for_job(pk: str, user: Any, seconds: float) -> dict[str, Any]:
             log.warning("cannot listen for job %s: %s", pk, error)
             break
         seen = news[-1].seq if news else seen
-    return jobs.describe(job)
+    return board.brief(job)
 
 
 def stop_job(pk: str, user: Any) -> dict[str, Any]:
     """Ask a job of one's own to stop; how it stands after that. Raises NotFound."""
-    return jobs.describe(jobs.stop(jobs.get(pk, user)))
+    return board.brief(jobs.stop(jobs.get(pk, user), by=user.get_username()))
 
 
 def retry_job(pk: str, user: Any) -> dict[str, Any]:
     """Queue an ended job of one's own again; how it stands after that. Raises NotFound."""
-    return jobs.describe(jobs.retry(jobs.get(pk, user)))
+    return board.brief(jobs.resume(jobs.get(pk, user)))
 
 
 def _describe(row: Library, user: Any) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import Any
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
+from django.utils import timezone
 
 
 class Job(models.Model):
@@ -31,24 +32,53 @@ class Job(models.Model):
 
     HELD = (State.RUNNING, State.STOPPING)
     OPEN = (State.QUEUED, *HELD)
+    RESUMABLE = (State.FAILED, State.STOPPED, State.LOST)
+    #: what may follow what; the database refuses anything else (see workers.guards)
+    TRANSITIONS = {
+        State.QUEUED: (State.RUNNING, State.STOPPED),
+        State.RUNNING: (State.STOPPING, State.DONE, State.FAILED, State.STOPPED, State.QUEUED, State.LOST),
+        State.STOPPING: (State.DONE, State.FAILED, State.STOPPED),
+        State.FAILED: (State.QUEUED,),
+        State.STOPPED: (State.QUEUED,),
+        State.LOST: (State.QUEUED,),
+        State.DONE: (),
+    }
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     kind = models.CharField(max_length=40)
+    name = models.CharField(max_length=120, blank=True, help_text="What people call it.")
     queue = models.CharField(max_length=40)
     parameters = models.JSONField(default=dict)
     owner = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="jobs"
     )
+    key = models.CharField(
+        max_length=80, blank=True, editable=False, help_text="The sender's own: sent twice, made once."
+    )
+    parent = models.ForeignKey(
+        "self",
+        null=True,
+        blank=True,
+        on_delete=models.SET_NULL,
+        related_name="children",
+        help_text="The job that it repeats with changes, or that asked for it.",
+    )
     state = models.CharField(max_length=10, choices=State.choices, default=State.QUEUED)
     attempts = models.PositiveIntegerField(default=0)
+    ended_by = models.CharField(
+        max_length=150, blank=True, help_text="Who asked for the stop: an account, or the watchdog."
+    )
 
     worker = models.CharField(max_length=120, blank=True)
     token = models.PositiveIntegerField(default=0)
     lease_until = models.DateTimeField(null=True, blank=True)
     heartbeat = models.DateTimeField(null=True, blank=True)
     rung = models.DateTimeField(null=True, blank=True, help_text="When the bell was last rung for it.")
+    not_before = models.DateTimeField(
+        null=True, blank=True, help_text="After a fault that passes: when it is tried again."
+    )
 
-    progress = models.JSONField(default=dict, help_text="done, total and the latest metrics.")
+    progress = models.JSONField(default=dict, help_text="done, total, rate, seconds and the latest metrics.")
     log_tail = models.TextField(blank=True, help_text="The last lines that the work said.")
     error = models.TextField(blank=True)
     result = models.JSONField(default=dict)
@@ -59,8 +89,12 @@ class Job(models.Model):
 
     class Meta:
         ordering = ("-created",)
-        indexes = (models.Index(fields=("state", "lease_until"), name="job_state_lease"),)
+        indexes = (
+            models.Index(fields=("state", "lease_until"), name="job_state_lease"),
+            models.Index(fields=("-created",), name="job_latest"),
+        )
         constraints = (
+            models.UniqueConstraint(fields=("owner", "key"), condition=~Q(key=""), name="job_key_once"),
             models.CheckConstraint(
                 condition=~Q(state__in=("running", "stopping")) | Q(lease_until__isnull=False),
                 name="job_held_has_lease",
@@ -72,12 +106,35 @@ class Job(models.Model):
         )
 
     def __str__(self) -> str:
-        return f"{self.kind} {str(self.id)[:8]} ({self.state})"
+        return f"{self.name or self.kind} {str(self.id)[:8]} ({self.state})"
 
     @property
     def stream(self) -> str:
         """The name of its event stream."""
         return f"job/{self.id}"
+
+    @property
+    def silent(self) -> bool:
+        """Whether somebody holds it who has given no sign of life for longer than a lease."""
+        return self.state in self.HELD and self.lease_until is not None and self.lease_until < timezone.now()
+
+
+class Point(models.Model):
+    """What a job measured at one step. Thinned out as it grows, see :mod:`workers.history`."""
+
+    job = models.ForeignKey(Job, on_delete=models.CASCADE, related_name="points")
+    attempt = models.PositiveIntegerField(help_text="Which claim of the job measured it; a change is a gap.")
+    step = models.BigIntegerField()
+    seconds = models.FloatField(help_text="Of work so far, all attempts together.")
+    epoch = models.FloatField(null=True, blank=True)
+    values = models.JSONField(help_text="Name and value of each metric.")
+
+    class Meta:
+        ordering = ("job", "step")
+        constraints = (models.UniqueConstraint(fields=("job", "step"), name="point_unique"),)
+
+    def __str__(self) -> str:
+        return f"{self.job_id} step {self.step}"
 
 
 class ModelVersion(models.Model):
@@ -91,6 +148,14 @@ class ModelVersion(models.Model):
     card = models.JSONField(default=dict)
     active = models.BooleanField(default=False)
     job = models.ForeignKey(Job, null=True, blank=True, on_delete=models.SET_NULL, related_name="models")
+    parent = models.ForeignKey(
+        "self",
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="children",
+        help_text="The version that it was made from.",
+    )
     created = models.DateTimeField(auto_now_add=True)
 
     class Meta:
@@ -103,8 +168,85 @@ class ModelVersion(models.Model):
         )
 
     def __str__(self) -> str:
-        slot = f"/{self.slot}" if self.slot else ""
-        return f"{self.area}{slot} v{self.version}{' (active)' if self.active else ''}"
+        return f"{self.place} v{self.version}{' (active)' if self.active else ''}"
+
+    @property
+    def place(self) -> str:
+        """Area and slot as one word."""
+        return f"{self.area}/{self.slot}" if self.slot else self.area
+
+
+class Evaluation(models.Model):
+    """What a version scored on named data; a promotion rests on one."""
+
+    version = models.ForeignKey(ModelVersion, on_delete=models.CASCADE, related_name="evaluations")
+    job = models.ForeignKey(Job, null=True, blank=True, on_delete=models.SET_NULL, related_name="evaluations")
+    metrics = models.JSONField(help_text="Name and value of each figure.")
+    data = models.JSONField(help_text="Name, sha256 and rows of each file.")
+    command = models.TextField(blank=True, help_text="What measures the same again.")
+    created = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ("-created", "-id")
+
+    def __str__(self) -> str:
+        return f"evaluation {self.pk} of {self.version}"
+
+
+class Promotion(models.Model):
+    """One change of what answers for an (area, slot). Rows are only ever added; names are copied, not referred to."""
+
+    area = models.CharField(max_length=40)
+    slot = models.CharField(max_length=60, blank=True)
+    before = models.PositiveIntegerField(help_text="Version number; 0 is the model that ships with Ferry.")
+    before_hash = models.CharField(max_length=64, blank=True)
+    after = models.PositiveIntegerField()
+    after_hash = models.CharField(max_length=64, blank=True)
+    who = models.CharField(max_length=150)
+    why = models.CharField(max_length=500)
+    evidence = models.JSONField(default=dict, help_text="The evaluation that it rests on, as it was then.")
+    created = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ("-created", "-id")
+
+    def __str__(self) -> str:
+        return (
+            f"{self.area}{'/' + self.slot if self.slot else ''} v{self.before} → v{self.after} by {self.who}"
+        )
+
+
+class AuditEntry(models.Model):
+    """Who did what. Rows are only ever added."""
+
+    who = models.CharField(max_length=150)
+    verb = models.CharField(max_length=40)
+    subject = models.CharField(max_length=200)
+    detail = models.JSONField(default=dict)
+    created = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ("-created", "-id")
+        verbose_name_plural = "audit trail"
+
+    def __str__(self) -> str:
+        return f"{self.who} {self.verb} {self.subject}"
+
+
+class Worker(models.Model):
+    """A worker process that has given a sign of life."""
+
+    name = models.CharField(max_length=120, unique=True, help_text="host:process number")
+    queues = models.JSONField(default=list)
+    facts = models.JSONField(default=dict, help_text="Versions and device.")
+    started = models.DateTimeField()
+    seen = models.DateTimeField()
+
+    class Meta:
+        ordering = ("name",)
+
+    def __str__(self) -> str:
+        return self.name
 
 
 class LibraryManager(models.Manager["Library"]):

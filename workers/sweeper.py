@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import socket
 import threading
+from collections.abc import Sequence
 
 from django.conf import settings
 from django.db import close_old_connections, connections
@@ -14,10 +15,10 @@ log = logging.getLogger(__name__)
 _stopping = threading.Event()
 
 
-def start() -> threading.Thread:
-    """Start sweeping, every ``FERRY_SWEEP`` seconds until :func:`stop`."""
+def start(queues: Sequence[str] = ()) -> threading.Thread:
+    """Start sweeping, every ``FERRY_SWEEP`` seconds until :func:`stop`; sign as a worker that listens to ``queues``."""
     _stopping.clear()
-    thread = threading.Thread(target=_run, name="sweeper", daemon=True)
+    thread = threading.Thread(target=_run, args=(tuple(queues),), name="sweeper", daemon=True)
     thread.start()
     return thread
 
@@ -34,8 +35,8 @@ def sign() -> None:
     (folder / socket.gethostname()).touch()
 
 
-def _run() -> None:
-    from workers import jobs, leftovers
+def _run(queues: Sequence[str]) -> None:
+    from workers import jobs, leftovers, roster
 
     wait = 0.0  # the first round at once: what was lost while no worker ran is found at start
     while not _stopping.wait(wait):
@@ -43,6 +44,8 @@ def _run() -> None:
         close_old_connections()
         try:
             sign()
+            roster.sign(queues)
+            jobs.release_dead()
             rung = jobs.sweep()
             leftovers.clear()
             if rung:
@@ -51,3 +54,9 @@ def _run() -> None:
             log.exception("the sweeper failed and will try again")
         finally:
             connections.close_all()
+    try:
+        roster.leave()
+    except Exception:
+        log.exception("the list of workers still names this one")
+    finally:
+        connections.close_all()

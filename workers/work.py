@@ -5,103 +5,46 @@ from __future__ import annotations
 import logging
 import os
 import socket
-import threading
 import time
-from collections import deque
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any, TypeVar
 
 from django.conf import settings
-from django.db import connections
+from django.db import InterfaceError, OperationalError, connection
 
-from workers import jobs, kinds
-from workers.errors import BadInput, Busy, NotFound
-from workers.jobs import Claim, LeaseLost
+from workers import faults, jobs, kinds
+from workers.jobs import LeaseLost
 from workers.models import Job
+from workers.reporting import JobProgress, Reporter
+
+__all__ = ["JobProgress", "device", "folder_of", "perform"]
 
 log = logging.getLogger(__name__)
 
-LOG_LINES = 200
-NOTE_EVERY = 1.0
-
-
-class Heartbeat:
-    """Renews the lease from a thread of its own, and learns there whether to stop."""
-
-    def __init__(self, held: Claim) -> None:
-        self.held = held
-        self.stopping = False
-        self.lost = False
-        self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._ended.set()
-        self._thread.join()
-
-    def _run(self) -> None:
-        try:
-            while not self._ended.wait(settings.FERRY_HEARTBEAT):
-                try:
-                    self.stopping = jobs.beat(self.held) == Job.State.STOPPING
-                except LeaseLost:
-                    self.stopping = self.lost = True
-                    return
-                except Exception:  # the database may be away for a moment; the lease is longer than a beat
-                    log.exception("a heartbeat of job %s failed", self.held.job)
-        finally:
-            connections.close_all()
-
-
-class JobProgress:
-    """The ``Progress`` of a job: writes to its row at most once a second and to its event stream."""
-
-    def __init__(self, held: Claim, heartbeat: Heartbeat) -> None:
-        self._held = held
-        self._heartbeat = heartbeat
-        self._state: dict[str, Any] = {"done": 0, "total": None, "metrics": {}}
-        self._lines: deque[str] = deque(maxlen=LOG_LINES)
-        self._noted = 0.0
-
-    @property
-    def stopping(self) -> bool:
-        """True once somebody asked for a stop, or another worker holds the job."""
-        return self._heartbeat.stopping
-
-    def update(self, done: int, total: int | None = None, **metrics: float) -> None:
-        """How far the work is. Raises LeaseLost when the job is somebody else's by now."""
-        if self._heartbeat.lost:
-            raise LeaseLost
-        self._state = {
-            "done": int(done),
-            "total": None if total is None else int(total),
-            "metrics": {name: float(value) for name, value in metrics.items()},
-        }
-        if time.monotonic() - self._noted >= NOTE_EVERY:
-            self.flush()
-
-    def log(self, text: str) -> None:
-        """One line for whoever watches."""
-        self._lines.append(f"{time.strftime('%H:%M:%S')} {text}")
-        if time.monotonic() - self._noted >= NOTE_EVERY:
-            self.flush()
-
-    def flush(self) -> None:
-        """Write the latest state to the row now."""
-        self._noted = time.monotonic()
-        jobs.note(self._held, self._state, "\n".join(self._lines))
+#: a fault that passes by itself: the job is put back and tried again, later each time
+BACK_OFF = 5.0  # seconds before the second attempt, doubled for each further one
+LONGEST_WAIT = 600.0
+Value = TypeVar("Value")
 
 
 def folder_of(job: Job) -> Path:
     """Where the job may write while it runs."""
     return settings.FERRY_DATA / "jobs" / str(job.pk)
+
+
+@cache
+def device() -> str:
+    """``cuda`` where this worker has one and its pool is safe with it (threads or solo, never forked), else ``cpu``."""
+    if settings.FERRY_DEVICE != "auto":
+        return settings.FERRY_DEVICE
+    import multiprocessing
+
+    import torch
+
+    forked = multiprocessing.current_process().name != "MainProcess"
+    return "cuda" if not forked and torch.cuda.is_available() else "cpu"
 
 
 def perform(pk: str) -> str | None:
@@ -110,25 +53,48 @@ def perform(pk: str) -> str | None:
     if held is None:
         return None
     job = Job.objects.get(pk=held.job)
-    state, result, error = Job.State.DONE, {}, ""
-    with Heartbeat(held) as heartbeat:
-        progress = JobProgress(held, heartbeat)
-        try:
-            kind = kinds.find(job.kind)
-            result = kind.load()(kind.read(job.parameters), job, progress)
-            progress.flush()
-            if heartbeat.stopping or Job.objects.filter(pk=job.pk, state=Job.State.STOPPING).exists():
-                state = Job.State.STOPPED if result.get("stopped") else Job.State.DONE
-        except LeaseLost:
+    kind = kinds.KINDS.get(job.kind)
+    hours = kind.hours if kind is not None else 1.0
+    with Reporter(held, attempt=job.token, seconds=hours * 3600) as reporter:
+        state, result, error = _outcome(job, JobProgress(reporter))
+        if state is None:
             log.warning("job %s is held by another worker now; this one lets go", job.pk)
             return None
-        except BadInput as fault:
-            state, error = Job.State.FAILED, str(fault)
-            result = {"problem": {name: getattr(fault, name) for name in ("message", "field", "remedy")}}
-        except (NotFound, Busy) as fault:
-            state, error = Job.State.FAILED, str(fault)
-        except Exception as fault:  # whatever it was, the row has to tell
-            log.exception("job %s failed", job.pk)
+        wait = min(BACK_OFF * 2 ** (job.attempts - 1), LONGEST_WAIT)
+        again = state == Job.State.QUEUED and job.attempts < jobs.MOST_ATTEMPTS
+        reporter.close()
+        if again and persistent(lambda: jobs.put_back(held, error, wait)):
+            return str(state)
+        if state == Job.State.QUEUED:
             state = Job.State.FAILED
-            error = f"The work ended unexpectedly ({type(fault).__name__}). The server's log has the details."
-    return str(state) if jobs.finish(held, state, result=result, error=error) else None
+        ended = persistent(lambda: jobs.finish(held, state, result=result, error=error))
+    return str(state) if ended else None
+
+
+def _outcome(job: Job, progress: JobProgress) -> tuple[str | None, dict[str, Any], str]:
+    """Do the work: state, result and error; no state when the lease was lost, *queued* after a fault that passes."""
+    try:
+        kind = kinds.find(job.kind)
+        result = kind.load()(kind.read(job.parameters), job, progress)
+    except LeaseLost:
+        return None, {}, ""
+    except Exception as fault:  # noqa: BLE001  whatever it was, the row has to tell
+        return faults.told(job, fault)
+    stopped = progress.stopping and result.get("stopped")
+    return (Job.State.STOPPED if stopped else Job.State.DONE), result, ""
+
+
+def persistent(act: Callable[[], Value]) -> Value:
+    """Do something with the database, waiting for it as long as a job may be silent if it is away."""
+    until = time.monotonic() + 10 * settings.FERRY_LEASE
+    wait = 0.1
+    while True:
+        try:
+            return act()
+        except (OperationalError, InterfaceError):
+            if time.monotonic() > until:
+                raise
+            log.warning("the database is away; trying again in %.1f s", wait)
+            connection.close()
+            time.sleep(wait)
+            wait = min(2 * wait, 10.0)

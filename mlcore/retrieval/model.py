@@ -12,11 +12,12 @@ from rdkit import Chem
 from torch import Tensor
 
 from mlcore.retrieval import grains
-from mlcore.retrieval.encoding import MoleculeEncoding, RerankScores, TextEncoding
+from mlcore.retrieval.config import OrmaConfig
+from mlcore.retrieval.encoding import MoleculeEncoding, RerankScores, TextEncoding, joined
 from mlcore.retrieval.grains import MoleculeSide, TextSide
 from mlcore.retrieval.graphs import MoleculeFeatures, PackedMolecules, featurise
 from mlcore.retrieval.molecules import GraphBatch
-from mlcore.retrieval.orma import Orma, OrmaConfig
+from mlcore.retrieval.orma import Orma
 from mlcore.retrieval.quick import QuickTransformer
 from mlcore.retrieval.text import TextTokenizer
 from mlcore.runtime import weights
@@ -71,12 +72,14 @@ class RetrievalModel:
     def encode_texts(self, texts: Sequence[str]) -> TextEncoding:
         """Encode texts of any length; what exceeds the token limit is cut from the token and phrase grains.
 
-        Each text runs alone: in int8 the activations' scale would otherwise depend on its neighbours.
+        A text's arrays do not depend on its neighbours, but for rounding of the last bits.
         """
-        return join_texts([self._encode_text(text) for text in texts])
+        parts = [texts[first : first + _ENCODE_BATCH] for first in range(0, len(texts), _ENCODE_BATCH)]
+        encoded = [self._encode_texts(part) for part in parts]
+        return encoded[0] if len(encoded) == 1 else joined(encoded)
 
-    def _encode_text(self, text: str) -> TextEncoding:
-        batch, spans = self.tokenizer([text])
+    def _encode_texts(self, texts: Sequence[str]) -> TextEncoding:
+        batch, spans = self.tokenizer(texts)
         states = self.network.text(batch, self._transformer)
         return TextEncoding(
             sentence=states.sentence.numpy(),
@@ -117,68 +120,84 @@ class RetrievalModel:
             atom_offsets=batch.atom_offsets.numpy(),
         )
 
-    @torch.inference_mode()
     def rerank(self, text: TextEncoding, row: int, molecules: MoleculeEncoding) -> RerankScores:
         """The multi-grained score of text ``row`` against every molecule, each pair from its own two members."""
-        side = text_side(text, row)
-        sentence = torch.from_numpy(molecules.vectors @ text.sentence[row])
-        phrase, token = torch.zeros(len(molecules)), torch.zeros(len(molecules))
-        sizes = np.diff(molecules.atom_offsets)
-        groups = min(len(molecules) // 8, side.tokens.shape[1] * len(molecules) // _BLOCK)
-        for rows in np.array_split(np.argsort(sizes, kind="stable"), max(1, groups)):
-            found = self.network.fine_scores(side, molecule_side(molecules, rows))
-            phrase[rows], token[rows] = found[0][0], found[1][0]
-        total = self.network.combine(sentence, phrase, token)
-        return RerankScores(total.numpy(), sentence.numpy(), phrase.numpy(), token.numpy())
+        return self.rerank_many(text, [row], [molecules])[0]
+
+    @torch.inference_mode()
+    def rerank_many(
+        self, text: TextEncoding, rows: Sequence[int], molecules: Sequence[MoleculeEncoding]
+    ) -> list[RerankScores]:
+        """The same for several texts at once, each of ``rows`` against its own of ``molecules`` (one or more)."""
+        side = text_sides(text, rows)
+        fine = [np.zeros((2, len(own)), np.float32) for own in molecules]
+        most = max(len(own) for own in molecules)
+        groups = max(1, min(most // 8, side.tokens.shape[1] * most // _BLOCK))
+        by_size = [np.argsort(np.diff(own.atom_offsets), kind="stable") for own in molecules]
+        for chosen in zip(*(np.array_split(order, groups) for order in by_size), strict=True):
+            scores = torch.stack(self.network.fine_scores(side, molecule_sides(molecules, chosen))).numpy()
+            for place, numbers in enumerate(chosen):
+                fine[place][:, numbers] = scores[:, place, : len(numbers)]
+        found = []
+        for row, own, (phrase, token) in zip(rows, molecules, fine, strict=True):
+            sentence = own.vectors @ text.sentence[row]
+            total = self.network.combine(*map(torch.from_numpy, (sentence, phrase, token)))
+            found.append(RerankScores(total.numpy(), sentence, phrase, token))
+        return found
 
 
 def text_side(text: TextEncoding, row: int) -> TextSide:
     """One text as a block of one."""
-    size = int(text.mask[row].sum())
-    tokens, token_shares = split_shares(torch.from_numpy(text.tokens[row : row + 1, :size]))
-    phrases, phrase_shares = split_shares(torch.from_numpy(text.phrases[row : row + 1, :size]))
-    return TextSide(tokens, phrases, token_shares, phrase_shares, torch.ones(1, size, dtype=torch.bool))
+    return text_sides(text, [row])
+
+
+def text_sides(text: TextEncoding, rows: Sequence[int]) -> TextSide:
+    """The chosen texts as a padded block."""
+    chosen = list(rows)
+    mask = text.mask[chosen]
+    size = int(mask.sum(1).max())
+    tokens, token_shares = split_shares(torch.from_numpy(text.tokens[chosen, :size]))
+    phrases, phrase_shares = split_shares(torch.from_numpy(text.phrases[chosen, :size]))
+    return TextSide(tokens, phrases, token_shares, phrase_shares, torch.from_numpy(mask[:, :size]))
 
 
 def molecule_side(molecules: MoleculeEncoding, rows: np.ndarray) -> MoleculeSide:
     """The chosen molecules as a padded block."""
+    side = molecule_sides([molecules], [rows])
+    return MoleculeSide(side.atoms[0], side.atom_mask[0], side.motifs[0], side.motif_shares[0])
 
-    def padded(values: np.ndarray, offsets: np.ndarray) -> tuple[Tensor, Tensor]:
-        starts, lengths = offsets[rows], np.diff(offsets)[rows]
-        slots = np.arange(max(int(lengths.max()), 1))
-        mask = slots < lengths[:, None]
-        index = np.where(mask, starts[:, None] + slots, 0)
-        return torch.from_numpy(values[index] * mask[:, :, None]), torch.from_numpy(mask)
 
-    atoms, atom_mask = padded(molecules.atoms, molecules.atom_offsets)
-    motifs, shares = split_shares(padded(molecules.motifs, molecules.motif_offsets)[0])
+def molecule_sides(molecules: Sequence[MoleculeEncoding], rows: Sequence[np.ndarray]) -> MoleculeSide:
+    """The chosen rows of each encoding as one padded block, each text's own: (encodings, most rows, ...)."""
+    most = max(len(numbers) for numbers in rows)
+
+    def padded(values: str, bounds: str) -> tuple[Tensor, Tensor]:
+        offsets = [np.asarray(getattr(own, bounds)) for own in molecules]
+        sizes = [np.diff(each)[numbers] for each, numbers in zip(offsets, rows, strict=True)]
+        longest = max(1, *(int(each.max(initial=0)) for each in sizes))
+        slots = np.arange(longest)
+        mask = np.zeros((len(molecules), most, longest), bool)
+        out = np.zeros((*mask.shape, getattr(molecules[0], values).shape[1]), np.float32)
+        for place, (own, starts, lengths, numbers) in enumerate(
+            zip(molecules, offsets, sizes, rows, strict=True)
+        ):
+            real = slots < lengths[:, None]
+            mask[place, : len(numbers)] = real
+            out[place, : len(numbers)][real] = getattr(own, values)[(starts[numbers, None] + slots)[real]]
+        return torch.from_numpy(out), torch.from_numpy(mask)
+
+    atoms, atom_mask = padded("atoms", "atom_offsets")
+    motifs, shares = split_shares(padded("motifs", "motif_offsets")[0])
     return MoleculeSide(atoms=atoms, atom_mask=atom_mask, motifs=motifs, motif_shares=shares)
 
 
 def split_shares(weighted: Tensor) -> tuple[Tensor, Tensor]:
-    """Directions (unit) and shares (summing to one along the rows) of weighted points (n, rows, fine)."""
+    """Directions (unit) and shares (summing to one along the rows) of weighted points (..., rows, fine); zero where
+    there are none.
+    """
     lengths = weighted.norm(dim=-1)
-    return weighted / lengths.clamp(min=1e-12).unsqueeze(-1), lengths / lengths.sum(1, keepdim=True)
-
-
-def join_texts(parts: Sequence[TextEncoding]) -> TextEncoding:
-    """Encodings one after the other, padded to the longest; at least one."""
-    longest = max(part.mask.shape[1] for part in parts)
-
-    def padded(name: str) -> np.ndarray:
-        arrays = [getattr(part, name) for part in parts]
-        return np.concatenate(
-            [np.pad(a, [(0, 0), (0, longest - a.shape[1]), *[(0, 0)] * (a.ndim - 2)]) for a in arrays]
-        )
-
-    return TextEncoding(
-        sentence=np.concatenate([part.sentence for part in parts]),
-        tokens=padded("tokens"),
-        phrases=padded("phrases"),
-        mask=padded("mask"),
-        spans=[span for part in parts for span in part.spans],
-        wording=np.concatenate([part.wordings for part in parts]),
-    )
+    shares = lengths / lengths.sum(-1, keepdim=True).clamp(min=1e-12)
+    return weighted / lengths.clamp(min=1e-12).unsqueeze(-1), shares
 
 
 def concatenate(parts: Sequence[MoleculeEncoding]) -> MoleculeEncoding:

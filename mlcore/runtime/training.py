@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import json
+import difflib
 from collections.abc import Iterable, Mapping
-from dataclasses import fields, is_dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from mlcore.runtime.errors import InputError
+from mlcore.runtime.options import checked, described
 
 
 def add_arguments(parser: argparse.ArgumentParser, *, data: str, metavar: str = "PATH") -> None:
@@ -55,21 +56,22 @@ def configured(presets: Mapping[str, Any], preset: str, pairs: Iterable[str] = (
 
 
 def changed(config: Any, pair: str) -> Any:
-    """A frozen dataclass with one field set from ``key=value`` (``outer.inner=value`` reaches a nested one)."""
+    """A frozen dataclass with one field set from ``key=value`` (``outer.inner=value`` reaches a nested one).
+
+    Raises:
+        InputError: no such parameter, or a value of another type or outside its limits.
+    """
     key, found, text = pair.partition("=")
-    known = {field.name: field for field in fields(config)}
-    outer, _, inner = key.partition(".")
-    if not found or outer not in known:
+    known = {wanted.name: wanted for wanted in described(config)}
+    if not found or key not in known:
+        close = difflib.get_close_matches(key, known, n=1)
+        hint = f"Did you mean '{close[0]}'? " if close else ""
         raise InputError(
-            f"There is no parameter '{key}'.", field="--set", remedy=f"Choose from {', '.join(known)}."
+            f"There is no parameter '{key}'.", field=key, remedy=f"{hint}Choose from {', '.join(known)}."
         )
-    value = getattr(config, outer)
-    if is_dataclass(value):
-        return replace(config, **{outer: changed(value, f"{inner}={text}")})
-    try:
-        parsed = json.loads(text.lower()) if isinstance(value, bool) else type(value)(text)
-    except ValueError as fault:
-        raise InputError(
-            f"'{text}' is not a value of '{key}'.", field="--set", remedy=f"It is {value!r} by default."
-        ) from fault
-    return replace(config, **{outer: parsed})
+    return _with(config, key, checked(known[key], text))
+
+
+def _with(config: Any, key: str, value: Any) -> Any:
+    outer, _, inner = key.partition(".")
+    return replace(config, **{outer: _with(getattr(config, outer), inner, value) if inner else value})

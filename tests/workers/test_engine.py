@@ -73,10 +73,10 @@ def test_a_promoted_model_answers_after_the_next_check(science, house, settings,
     newer.mkdir(parents=True)
     (newer / "card.json").write_text('{"sha256": "' + "c" * 64 + '"}')
     write_library(newer / "catalogue", model="c" * 64)
-    registry.promote(registry.register("retrieval", "", newer))
+    registry.promote(registry.register("retrieval", "", newer), "anna", "newer", unmeasured=True)
     inference.search("x")
     assert [folder.name for folder in science.loads] == ["retrieval", "model"]
-    registry.retire("retrieval")
+    registry.retire("retrieval", "", "anna", "back")
     inference.search("x")
     assert science.loads[-1].name == "retrieval"
 

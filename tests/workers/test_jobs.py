@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import socket
+import subprocess
+import sys
 from datetime import timedelta
 
 import pytest
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from workers import events, jobs
+from workers import datasets, events, jobs
 from workers.errors import BadInput, Busy, NotFound
 from workers.models import Job
 
@@ -61,6 +65,12 @@ def test_a_rolled_back_submission_leaves_nothing(bells):
     [
         ("nonsense", {}, "no kind of job"),
         ("library", {"library": "x"}, "needs name, upload"),
+        ("library", {**PARAMETERS, "name": 3}, "'name' is not text"),
+        ("monge", {"data": {}}, "No data was given"),
+        ("monge", {"data": {"source": "../secret_key"}}, "no data set"),
+        ("monge", {"data": {"source": datasets.SHIPPED}, "preset": "tpu"}, "no preset 'tpu'"),
+        ("monge", {"data": {"source": datasets.SHIPPED}, "overrides": {"stps": 3}}, "Did you mean 'steps'"),
+        ("monge", {"data": {"source": datasets.SHIPPED}, "overrides": {"steps": 0}}, "at least 1"),
         ("library", {**PARAMETERS, "shell": "rm"}, "does not know shell"),
     ],
 )
@@ -151,12 +161,12 @@ def test_a_silent_job_that_was_to_stop_is_stopped():
     assert state(job) == "stopped"
 
 
-def test_retry_takes_up_what_ended_badly_and_nothing_else(bells):
+def test_resume_takes_up_what_ended_badly_and_nothing_else(bells):
     job = jobs.submit("library", PARAMETERS)
-    assert jobs.retry(job).state == "queued"
+    assert jobs.resume(job).state == "queued"
     assert len(bells) == 1, "it was waiting already"
     jobs.finish(jobs.claim(job.pk, "one"), "failed", error="no")
-    assert jobs.retry(job).state == "queued"
+    assert jobs.resume(job).state == "queued"
     assert len(bells) == 2
     assert Job.objects.get(pk=job.pk).error == ""
 
@@ -186,6 +196,87 @@ def test_the_stream_tells_the_whole_story():
     told = [event.data for event in events.subscribe(job.stream)]
     assert [entry["state"] for entry in told] == ["running", "running", "done"]
     assert told[1]["done"] == 1
+
+
+def test_the_same_key_makes_one_job_and_another_content_is_refused(member, other_member):
+    first = jobs.submit("library", PARAMETERS, owner=member, key="k1")
+    assert jobs.submit("library", PARAMETERS, owner=member, key="k1") == first
+    assert jobs.submit("library", PARAMETERS, owner=other_member, key="k1") != first
+    assert jobs.submit("library", PARAMETERS, owner=member) != jobs.submit("library", PARAMETERS, owner=member)
+    with pytest.raises(BadInput, match="another job"):
+        jobs.submit("library", {**PARAMETERS, "name": "Other"}, owner=member, key="k1")
+
+
+def test_a_clone_is_a_new_job_that_names_its_parent(member):
+    first = jobs.submit("library", PARAMETERS, owner=member)
+    second = jobs.clone(first, {"name": "Other"}, member)
+    assert second.parent == first
+    assert second.parameters == {**PARAMETERS, "name": "Other"}
+
+
+def test_a_job_that_was_put_back_is_not_taken_before_its_time(bells):
+    job = jobs.submit("library", PARAMETERS)
+    assert jobs.put_back(jobs.claim(job.pk, "one"), "away", wait=60) is True
+    assert jobs.claim(job.pk, "two") is None
+    assert jobs.sweep() == 0
+    Job.objects.filter(pk=job.pk).update(
+        not_before=timezone.now() - timedelta(seconds=1), created=timezone.now() - timedelta(minutes=1)
+    )
+    assert jobs.sweep() == 1
+    assert jobs.claim(job.pk, "two") is not None
+
+
+def test_a_stop_is_not_lost_with_the_worker_and_names_who_asked():
+    job = jobs.submit("library", PARAMETERS)
+    jobs.claim(job.pk, "one")
+    jobs.stop(job, by="anna")
+    silence(job)
+    assert jobs.claim(job.pk, "two") is None
+    jobs.sweep()
+    job.refresh_from_db()
+    assert (job.state, job.ended_by) == ("stopped", "anna")
+
+
+def test_the_lease_of_a_dead_process_of_this_machine_ends_at_once():
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    host = socket.gethostname()
+    dead, alive, elsewhere = (jobs.submit("library", PARAMETERS) for _ in range(3))
+    jobs.claim(dead.pk, f"{host}:{ended.pid}")
+    jobs.claim(alive.pk, f"{host}:{os.getpid()}")
+    jobs.claim(elsewhere.pk, f"another-host:{ended.pid}")
+    assert jobs.release_dead() == 1
+    jobs.sweep()
+    assert [state(job) for job in (dead, alive, elsewhere)] == ["queued", "running", "running"]
+
+
+def test_streams_that_are_away_lose_no_job(monkeypatch):
+    def away(*args):
+        raise ConnectionError("no Redis")
+
+    job = jobs.submit("library", PARAMETERS)
+    monkeypatch.setattr(events, "publish", away)
+    held = jobs.claim(job.pk, "one")
+    jobs.note(held, {"done": 1}, "")
+    assert jobs.finish(held, "done") is True
+
+
+LEGAL = {(before, after) for before, allowed in Job.TRANSITIONS.items() for after in allowed}
+
+
+@pytest.mark.parametrize("before", Job.State.values)
+@pytest.mark.parametrize("after", Job.State.values)
+def test_the_database_knows_which_changes_are_legal(before, after):
+    now = timezone.now()
+    job = Job.objects.create(
+        kind="library", queue="indexing", state=before, lease_until=now, finished=now, parameters=PARAMETERS
+    )
+    if before == after or (before, after) in LEGAL:
+        Job.objects.filter(pk=job.pk).update(state=after)
+        assert state(job) == after
+    else:
+        with pytest.raises(IntegrityError, match="illegal"), transaction.atomic():
+            Job.objects.filter(pk=job.pk).update(state=after)
 
 
 def test_the_database_refuses_a_held_job_without_a_lease():

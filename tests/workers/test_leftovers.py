@@ -76,7 +76,7 @@ def test_taken_up_after_a_week_it_is_safe_again(begun):
     job, _, _ = begun
     end(job, "failed", leftovers.RESUMABLE_SECONDS + 60)
     job.refresh_from_db()
-    jobs.retry(job)
+    jobs.resume(job)
     assert leftovers.clear() == 0
 
 

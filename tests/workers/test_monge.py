@@ -30,9 +30,10 @@ def perform(settings, tmp_path, monkeypatch):
 
 def test_a_map_becomes_a_version(perform, tmp_path):
     random = np.random.default_rng(0)
-    clouds = tmp_path / "clouds.npz"
+    (tmp_path / "datasets").mkdir()
+    clouds = tmp_path / "datasets" / "clouds.npz"
     np.savez(clouds, source=random.normal(size=(200, 2)), target=random.normal(size=(200, 2)) + 3)
-    job = perform({"clouds": str(clouds)}, overrides=BRIEF)
+    job = perform({"clouds": "clouds.npz"}, overrides=BRIEF)
     assert job.state == "done", job.error
     assert set(job.result["held_out"]) == {"map", "identity", "linear", "discrete"}
     version = ModelVersion.objects.get(area="monge", version=job.result["version"])
@@ -42,9 +43,10 @@ def test_a_map_becomes_a_version(perform, tmp_path):
 
 
 def test_clouds_that_do_not_fit_are_told(perform, tmp_path):
+    (tmp_path / "datasets").mkdir()
     for name, width in (("a", 2), ("b", 3)):
-        np.save(tmp_path / f"{name}.npy", np.zeros((50, width)))
-    job = perform({"source": str(tmp_path / "a.npy"), "target": str(tmp_path / "b.npy")})
+        np.save(tmp_path / "datasets" / f"{name}.npy", np.zeros((50, width)))
+    job = perform({"source": "a.npy", "target": "b.npy"})
     assert job.state == "failed"
     assert "tables of the same width" in str(job.error)
     assert not ModelVersion.objects.filter(area="monge").exists()

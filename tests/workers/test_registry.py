@@ -26,10 +26,10 @@ def test_the_shipped_model_answers_until_another_is_promoted(settings, tmp_path)
     assert versions[0].folder == "jobs/1", "relative, so that the data folder can move"
     assert registry.active("retrieval").version == 0
     for version in versions:
-        registry.promote(version)
+        registry.promote(version, "anna", "better", unmeasured=True)
         assert registry.active("retrieval").folder == tmp_path / "jobs" / str(version.version)
     assert ModelVersion.objects.filter(active=True).count() == 1
-    registry.retire("retrieval")
+    registry.retire("retrieval", "", "anna", "worse")
     assert registry.active("retrieval").version == 0
 
 

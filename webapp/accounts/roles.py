@@ -12,7 +12,16 @@ MAKE = (
     "workers.delete_library",
     "accounts.view_apitoken",
 )
-TRAIN = (*MAKE, "workers.view_job", "workers.add_job", "workers.change_job", "workers.view_modelversion")
+TRAIN = (
+    *MAKE,
+    "workers.view_job",
+    "workers.add_job",
+    "workers.change_job",
+    "workers.view_modelversion",
+    "workers.view_evaluation",
+    "workers.view_promotion",
+    "workers.view_worker",
+)
 
 ROLES: dict[str, tuple[str, ...]] = {
     "viewer": READ,
@@ -24,6 +33,7 @@ ROLES: dict[str, tuple[str, ...]] = {
         "workers.add_modelversion",
         "workers.change_modelversion",
         "workers.delete_modelversion",
+        "workers.view_auditentry",
         "accounts.add_user",
         "accounts.change_user",
         "accounts.delete_user",

@@ -5,14 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from workers import catalogue, registry, work
+from workers import catalogue, datasets, kinds, registry, work
 from workers.errors import translated
-from workers.kinds import RetrievalParameters
+from workers.kinds import TrainingParameters
 from workers.models import Job
 from workers.work import JobProgress
 
 
-def run(parameters: RetrievalParameters, job: Job, progress: JobProgress) -> dict[str, Any]:
+def run(parameters: TrainingParameters, job: Job, progress: JobProgress) -> dict[str, Any]:
     """Train into the job's folder (going on from its last checkpoint), build the catalogue, register the version."""
     out = work.folder_of(job)
     out.mkdir(parents=True, exist_ok=True)
@@ -25,11 +25,9 @@ def run(parameters: RetrievalParameters, job: Job, progress: JobProgress) -> dic
     return {"version": version.version, "metrics": metrics}
 
 
-def _train(parameters: RetrievalParameters, out: Path, progress: JobProgress) -> dict[str, Any]:
-    from mlcore.retrieval.presets import PRESETS
+def _train(parameters: TrainingParameters, out: Path, progress: JobProgress) -> dict[str, Any]:
     from mlcore.retrieval.train import train
-    from mlcore.runtime.training import configured
 
-    pairs = [f"{name}={value}" for name, value in parameters.overrides.items()]
-    config = configured(PRESETS, parameters.preset, pairs)
-    return dict(train(config, [Path(path) for path in parameters.data.values()], out, progress, resume=True))
+    config = kinds.find("retrieval").configured(parameters.preset, parameters.overrides)
+    tables = list(datasets.paths(parameters.data).values())
+    return dict(train(config, tables, out, progress, resume=True, device=work.device()))

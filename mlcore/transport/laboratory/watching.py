@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from mlcore.runtime.errors import InputError
-from mlcore.transport.maps.fitting import MongeTrainer, MongeTraining
+from mlcore.transport.maps.fitting import MongeTrainer
+from mlcore.transport.maps.presets import MongeTraining
 
 #: the lattice reaches beyond the source by this share of its extent
 _MARGIN = 0.1

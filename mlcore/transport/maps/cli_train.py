@@ -21,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from mlcore.transport.maps.data import read_clouds
-    from mlcore.transport.maps.fitting import PRESETS
+    from mlcore.transport.maps.presets import PRESETS
     from mlcore.transport.maps.training import train
 
     config = training.configured(PRESETS, args.preset, args.set)

@@ -6,7 +6,7 @@ import copy
 import json
 import math
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -20,52 +20,11 @@ from mlcore.runtime.progress import NullProgress, Progress
 from mlcore.transport.maps.forms import ConvexMap
 from mlcore.transport.maps.model import KINDS, MapConfig, MongeMap
 from mlcore.transport.maps.objectives import Clouds, Objective, RegularisedFit, SemiDual
+from mlcore.transport.maps.presets import MongeTraining
 
 FEWEST = 32  # points that each cloud must have
 _NORM = 5.0  # of the gradient
 _FASTEST = 0.05
-
-
-@dataclass(frozen=True)
-class MongeTraining:
-    """Parameters of a fit.
-
-    With ``kind="auto"`` the squared Euclidean distance gets a convex potential, fitted by the semi-dual; the geodesic
-    distance a map of the sphere; every other cost a free map. These are fitted by a Sinkhorn divergence with the Monge
-    gap beside it, whose parameters are the six last of the list.
-    """
-
-    cost: str = "squared_euclidean"
-    cost_parameter: float = 0.0  # p of pnorm, strength of elastic
-    kind: str = "auto"  # auto, convex, free, structured, conservative, sphere
-    start: str = "linear"  # where a free map begins: linear or identity
-    width: int = 0  # 0: 4 units a dimension, from 64 to 256
-    layers: int = 3
-    seed: int = 0
-    held_out: float = 0.1  # share of both clouds, at most 2,048 points
-    steps: int = 8000
-    batch: int = 512
-    rate: float = 0.1  # times the size of a weight, 1 / sqrt(dimension); at most _FASTEST
-    inverse_steps: int = 2  # refinements of an inverse image whenever its batch comes
-    average: float = 0.998  # decay of the averaged weights, which are what is kept
-    every: int = 250  # steps between two looks at the held-out points
-    checkpoint_minutes: float = 2.0
-    # with the divergence as the loss, the next three take the place of steps, batch and rate
-    gap_steps: int = 4000
-    gap_batch: int = 256
-    gap_rate: float = 2e-3
-    strength: float = 0.3  # of the gap; both terms are in units of the mean cost between the clouds
-    fit_epsilon: float = 0.02  # shares of the mean cost
-    gap_epsilon: float = 0.01
-
-
-PRESETS = {
-    "cpu": MongeTraining(),
-    "small": MongeTraining(steps=1500, gap_steps=500, batch=256, every=100, average=0.99),
-    "gpu": MongeTraining(
-        steps=40_000, batch=2048, gap_steps=20_000, gap_batch=2048, average=0.999, every=1000
-    ),
-}
 
 
 def map_config(config: MongeTraining, dimension: int) -> MapConfig:

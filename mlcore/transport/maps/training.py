@@ -10,7 +10,8 @@ from torch import Tensor
 
 from mlcore.runtime.errors import ModelError
 from mlcore.runtime.progress import Progress
-from mlcore.transport.maps.fitting import MongeTrainer, MongeTraining
+from mlcore.transport.maps.fitting import MongeTrainer
+from mlcore.transport.maps.presets import MongeTraining
 from mlcore.transport.maps.scores import Map, entropic_map, on_held_out, verdict
 
 

@@ -14,7 +14,7 @@ from torch import Tensor
 from mlcore.runtime.errors import InputError
 from mlcore.transport.laboratory.films import MapRequest, estimate_map, film, learn
 from mlcore.transport.laboratory.watching import watch
-from mlcore.transport.maps.fitting import PRESETS
+from mlcore.transport.maps.presets import PRESETS
 
 TINY = replace(PRESETS["small"], width=16, steps=30, gap_steps=8, every=10, batch=32, gap_batch=32)
 

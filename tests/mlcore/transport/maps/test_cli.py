@@ -90,7 +90,7 @@ def test_parquet(clouds: Path, capsys) -> None:
         (["--data", "source=source.npy", "--data", "target=text.npy"], "no .npy file"),
         (["--data", "clouds.npz", "--preset", "huge"], "no preset 'huge'"),
         (["--data", "clouds.npz", "--set", "speed=3"], "no parameter 'speed'"),
-        (["--data", "clouds.npz", "--set", "cost=taxi"], "no ground cost"),
+        (["--data", "clouds.npz", "--set", "cost=taxi"], "not a value of 'cost'"),
         (["--data", "clouds.npz", "--set", "kind=sphere", "--set", "batch=fast"], "not a value of 'batch'"),
     ],
 )

@@ -14,7 +14,8 @@ from mlcore.runtime.errors import InputError
 from mlcore.runtime.progress import NullProgress
 from mlcore.transport.laboratory.samples import sample
 from mlcore.transport.laboratory.watching import PLANE
-from mlcore.transport.maps.fitting import PRESETS, MongeTrainer, MongeTraining, fit_map, map_config
+from mlcore.transport.maps.fitting import MongeTrainer, fit_map, map_config
+from mlcore.transport.maps.presets import PRESETS, MongeTraining
 from mlcore.transport.maps.scores import (
     against_pairs,
     displacement_cosine,
