@@ -2,7 +2,7 @@
 
     python -m benchmarks.transport_device [--device cuda] [--repeats 5]
 
-The same problems and the same stopping rule as ``benchmarks.transport``; ott-jax and geomloss are left to that one, since
+The same problems and the same stopping rule as ``benchmarks.transport``; ott-jax and geomloss are left to that one, as
 their CUDA builds are not in the lock. Bandwidth: every step reads the costs at least once; their bytes times the steps
 of the slowest problem over the time, as a share of what copying a large tensor reaches on the same device. Writes
 var/benchmarks/transport_device.json.

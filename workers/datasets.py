@@ -6,6 +6,7 @@ ships with Ferry. A name never leads out of these folders.
 
 from __future__ import annotations
 
+import csv
 import hashlib
 import os
 import re
@@ -18,6 +19,7 @@ from typing import Any, Protocol
 
 from django.conf import settings
 
+from workers import catalogue
 from workers.errors import BadInput, Busy, NotFound
 
 ENDINGS = (".tsv", ".csv", ".tsv.gz", ".csv.gz", ".npy", ".npz", ".parquet", ".json", ".jsonl")
@@ -138,25 +140,25 @@ def shipped() -> Path:
     stamp = hashlib.sha256(repr([(p.name, p.stat().st_mtime_ns) for p in sources]).encode()).hexdigest()[:12]
     out = settings.FERRY_DATA / "tmp" / f"catalogue-{stamp}.tsv"
     if not out.exists():
-        out.parent.mkdir(exist_ok=True)
-        part = out.with_suffix(f".{os.getpid()}.part")
-        part.write_text(_table(sources), encoding="utf-8")
-        part.replace(out)
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=out.parent) as scratch:
+            whole, part = Path(scratch) / "whole.tsv", Path(scratch) / "part.tsv"
+            catalogue.write_source(whole)
+            _for_training(whole, part)
+            part.replace(out)
     return out
 
 
-def _table(sources: list[Path]) -> str:
-    import csv
-
-    lines = ["id\tSMILES\tdescription"]
-    for source in sources:
-        with source.open(encoding="utf-8", newline="") as handle:
-            for number, row in enumerate(csv.DictReader(handle, delimiter="\t"), 1):
-                smiles = row.get("SMILES") or row.get("smiles") or ""
-                text = row.get("description") or ""
-                if smiles and text:
-                    lines.append(f"{source.stem}-{number}\t{smiles}\t{text}")
-    return "\n".join(lines) + "\n"
+def _for_training(source: Path, out: Path) -> None:
+    """The columns that a training reads."""
+    with (
+        source.open(encoding="utf-8", newline="") as rows,
+        out.open("w", encoding="utf-8", newline="") as file,
+    ):
+        table = csv.writer(file, delimiter="\t", lineterminator="\n")
+        table.writerow(("id", "SMILES", "description"))
+        for row in csv.DictReader(rows, delimiter="\t"):
+            table.writerow((row["id"], row["smiles"], row["description"]))
 
 
 def sha256(path: Path) -> str:

@@ -24,7 +24,11 @@ class NotFound(Exception):
 
 
 class Busy(Exception):
-    """It cannot be done now; trying again later may work."""
+    """It cannot be done now; trying again later may work, after ``retry_after`` seconds where that is known."""
+
+    def __init__(self, message: str = "", retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
 
 
 @contextmanager

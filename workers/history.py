@@ -1,7 +1,7 @@
 """What jobs have measured, step by step: stored thinned out, read as curves.
 
-At most ``KEPT`` points of a job are kept. When there are more, every second one goes, so that what remains covers the
-whole run evenly; the newest always stays. A resumed job that goes back to its checkpoint replaces what came after it.
+At most ``KEPT`` points of a job are kept. When there are more, half of them go, so that what remains covers the whole
+run evenly; the newest always stays. A resumed job that goes back to its checkpoint replaces what came after it.
 """
 
 from __future__ import annotations
@@ -52,9 +52,22 @@ def record(job: UUID, attempt: int, measured: Sequence[Measured]) -> None:
             unique_fields=["job", "step"],
             update_fields=["attempt", "seconds", "epoch", "values"],
         )
-        keys = list(rows.order_by("step").values_list("pk", flat=True))
-        if len(keys) > KEPT:
-            rows.filter(pk__in=keys[-2::-2]).delete()
+        known = list(rows.order_by("step").values_list("pk", "step"))
+        if len(known) > KEPT:
+            rows.filter(pk__in=_superfluous(known, KEPT // 2)).delete()
+
+
+def _superfluous(known: Sequence[tuple[int, int]], most: int) -> list[int]:
+    """Keys of the points that go, so that about ``most`` stay, evenly spread over the steps, the last among them."""
+    last = known[-1][1]
+    stride = (last - known[0][1]) / most
+    out, before = [], -math.inf
+    for key, step in known:
+        if step - before < stride and step != last:
+            out.append(key)
+        else:
+            before = step
+    return out
 
 
 def points(job: UUID) -> list[dict[str, Any]]:

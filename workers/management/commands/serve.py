@@ -1,4 +1,4 @@
-"""Start everything on one machine: the web server and the worker beside it."""
+"""Start everything on one machine: the web server and the workers beside it."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import logging
 import os
 import socket
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,18 @@ from django.contrib.staticfiles.finders import get_finders
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from workers import catalogue, registry
+from workers import catalogue, migrating, registry, serving
 from workers.errors import BadInput, Busy, NotFound
 from workers.supervisor import Child, Supervisor
 
 log = logging.getLogger(__name__)
+
+#: The workers beside the web server, each a process of its own, so that nothing waits behind a training. Training runs
+#: in a thread: CUDA does not survive a fork. Imports run in children, two at a time, so that a check need not wait.
+WORKERS = (
+    (("training",), ("--pool", "threads", "--concurrency", "1")),
+    (("indexing", "inference"), ("--pool", "prefork", "--concurrency", "2")),
+)
 
 
 class Command(BaseCommand):
@@ -44,14 +52,26 @@ class Command(BaseCommand):
     ) -> None:
         """Do it. Raises CommandError, with the remedy, when something that is needed is missing."""
         _check_port(host, port)
-        call_command("migrate", interactive=False, verbosity=0)
-        self._model()
-        collect_static()
-        self._say(host, port)
-        children = [Child("the web server", web_command(host, port, processes))]
-        if not no_worker:
-            children.append(Child("the worker", worker_command(), essential=False))
-        sys.exit(Supervisor(children).run())
+        try:
+            with serving.together():
+                migrating.migrate(self.stdout.write)
+                self._model()
+                collect_static()
+                self._say(host, port)
+                children = [Child("the web server", web_command(host, port, processes))]
+                if not no_worker:
+                    children += [
+                        Child(
+                            f"the worker for {' and '.join(queues)}",
+                            worker_command(queues, pool),
+                            essential=False,
+                        )
+                        for queues, pool in WORKERS
+                    ]
+                ended = Supervisor(children).run()
+        except Busy as error:
+            raise CommandError(str(error)) from None
+        sys.exit(ended)
 
     def _model(self) -> None:
         """Check the model's card, and build the catalogue where it is missing."""
@@ -86,6 +106,9 @@ class Command(BaseCommand):
             ("open", settings.FERRY_URL.split(",")[0] or f"http://{shown}:{port}/"),
         ):
             self.stdout.write(f"{name:<10} {value}")
+        for entry in settings.FERRY_EFFECTIVE:
+            if entry.origin != "default":
+                self.stdout.write(f"{'set':<10} {entry.name}={entry.value} (from the {entry.origin})")
         self.stdout.flush()
 
 
@@ -98,13 +121,11 @@ def web_command(host: str, port: int, processes: int) -> list[str]:
     return [sys.executable, "-m", "granian", *options.split(), "webapp.asgi:application"]
 
 
-def worker_command() -> list[str]:
-    """The command line of the worker: two jobs at a time, so that an import need not wait for a training."""
-    options = (
-        "--quiet --app workers.celery worker --queues indexing,training,inference --concurrency 2 "
-        "--loglevel WARNING --without-mingle --without-gossip --without-heartbeat"
-    )
-    return [sys.executable, "-m", "celery", *options.split()]
+def worker_command(queues: Sequence[str], pool: Sequence[str]) -> list[str]:
+    """The command line of one worker."""
+    options = "--loglevel WARNING --without-mingle --without-gossip --without-heartbeat"
+    listen = ["--app", "workers.celery", "worker", "--queues", ",".join(queues)]
+    return [sys.executable, "-m", "celery", "--quiet", *listen, *pool, *options.split()]
 
 
 def collect_static() -> bool:
