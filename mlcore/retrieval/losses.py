@@ -17,3 +17,13 @@ def symmetric_contrast(scores: Tensor, same: Tensor) -> Tensor:
     scores = scores.masked_fill(same & ~diagonal, -torch.inf)
     labels = torch.arange(len(scores), device=scores.device)
     return (F.cross_entropy(scores, labels) + F.cross_entropy(scores.T, labels)) / 2
+
+
+def sentence_loss(scores: Tensor, same: Tensor) -> Tensor:
+    """Symmetric contrast of (n, n + extra) scores: the extra molecules count as negatives of the texts only."""
+    size = len(scores)
+    diagonal = torch.eye(size, scores.shape[1], dtype=torch.bool, device=scores.device)
+    masked = scores.masked_fill(same & ~diagonal, -torch.inf)
+    labels = torch.arange(size, device=scores.device)
+    cross = F.cross_entropy
+    return (cross(masked, labels) + cross(masked[:, :size].T, labels)) / 2

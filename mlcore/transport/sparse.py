@@ -7,7 +7,9 @@ problem is convex and solved to the tolerance. With it, the dual solves the rela
 is replaced by its convex hull; its value is a lower bound, ``D_1 >= D_2 >= ... >= D_m``, and where no column ties at
 the cut its plan is optimal. At small ``k`` hundreds of columns tie. The plan that is returned keeps at most ``k``
 entries a column all the same and, wherever one is found, both marginals (``feasible``); ``primal - dual`` is what that
-costs.
+costs. Uneven masses of which no part of the rows weighs what a part of the columns does need ``n + m - 1`` entries;
+``k`` columns' worth is ``k m``. With as many rows as columns and k = 2 that leaves one entry to spare: nearly no
+support will do, and none is found as a rule; with k = 3 or more there are many.
 
 L-BFGS on the dual or the semi-dual, as the authors used it, stops at the kinks; so does every other implementation.
 The default is Newton's method on smoothed semi-duals (:mod:`mlcore.transport.ksparse.proximal`), which reaches the
@@ -30,6 +32,7 @@ from mlcore.transport.ksparse.newton import Climb, State
 from mlcore.transport.ksparse.projection import simplex_conjugate
 from mlcore.transport.ksparse.proximal import relaxed
 from mlcore.transport.ksparse.rounding import round_to_sparse
+from mlcore.transport.ksparse.spread import spread
 from mlcore.transport.solution import (
     Problem,
     Solution,
@@ -103,7 +106,7 @@ def quadratic_transport(
         if start is None
         else _read_off(*ready, gamma, None, start)
     )
-    return _finish(problem, found, gamma, None, "columns", form, tolerance)
+    return _finish(problem, ready[0], found, gamma, None, "columns", form, tolerance)
 
 
 def sparse_transport(
@@ -162,22 +165,46 @@ def sparse_transport(
     start = _first_order(costs, rows, columns, gamma, k, method, form, limit, rate)
     if start is None and k == costs.shape[2]:
         found = _newton(costs, rows, columns, gamma, tolerance, 25 * limit)
-        return _finish(problem, found, gamma, k, side, form, tolerance)
+        return _finish(problem, costs, found, gamma, k, side, form, tolerance)
     if start is None:
-        optimum = relaxed(costs, rows, columns, gamma, k, tolerance=gap, iterations=limit)
-        settled = torch.zeros_like(optimum.gap, dtype=torch.bool)
-        found = _Found(optimum.alpha, optimum.plan, optimum.plan, optimum.gap, optimum.steps, settled)
+
+        def solve(cost: Tensor, a: Tensor, b: Tensor) -> _Found:
+            return _near_optimal(cost, a, b, gamma, k, gap, limit, tolerance, repair)
+
+        found = spread(solve, costs, rows, columns)
     else:
         found = _read_off(costs, rows, columns, gamma, k, start)
+        found = _repaired(costs, rows, columns, gamma, k, found, tolerance) if repair else found
+    return _finish(problem, costs, found, gamma, k, side, form, tolerance)
+
+
+def _near_optimal(
+    cost: Tensor,
+    a: Tensor,
+    b: Tensor,
+    gamma: float,
+    k: int,
+    gap: float,
+    limit: int,
+    tolerance: float,
+    repair: bool,
+) -> _Found:
+    """Newton's method to the optimum of the relaxation, then a plan that keeps to k."""
+    optimum = relaxed(cost, a, b, gamma, k, tolerance=gap, iterations=limit)
+    settled = torch.zeros_like(optimum.gap, dtype=torch.bool)
+    found = _Found(optimum.alpha, optimum.plan, optimum.plan, optimum.gap, optimum.steps, settled)
     if repair:
-        rounded = round_to_sparse(costs, rows, columns, gamma, k, found.alpha, found.plan, tolerance)
-        found = found._replace(
-            plan=rounded.plan, stalled=~rounded.feasible, steps=found.steps + rounded.steps
-        )
-    elif start is None:
-        plan = _maximiser(costs, columns, gamma, k, found.alpha)
-        found = found._replace(plan=plan, stalled=torch.ones_like(found.stalled))
-    return _finish(problem, found, gamma, k, side, form, tolerance)
+        return _repaired(cost, a, b, gamma, k, found, tolerance)
+    plan = _maximiser(cost, b, gamma, k, optimum.alpha)
+    return found._replace(plan=plan, stalled=~settled)
+
+
+def _repaired(
+    cost: Tensor, a: Tensor, b: Tensor, gamma: float, k: int, found: _Found, tolerance: float
+) -> _Found:
+    """``found`` with a plan that keeps to k and, wherever there is one, to both marginals."""
+    rounded = round_to_sparse(cost, a, b, gamma, k, found.alpha, found.plan, tolerance)
+    return found._replace(plan=rounded.plan, stalled=~rounded.feasible, steps=found.steps + rounded.steps)
 
 
 def _checked(
@@ -279,14 +306,18 @@ def _maximiser(cost: Tensor, b: Tensor, gamma: float, k: int | None, alpha: Tens
     return simplex_conjugate(alpha.unsqueeze(1) - cost, b, gamma, k).dense(cost.shape[2])
 
 
-def _bound(cost: Tensor, a: Tensor, b: Tensor, gamma: float, k: int, alpha: Tensor) -> Tensor:
-    return (alpha * a).sum(1) - simplex_conjugate(alpha.unsqueeze(1) - cost, b, gamma, k).value.sum(1)
-
-
 def _finish(
-    problem: Problem, found: _Found, gamma: float, k: int | None, side: Side, form: Form, tolerance: float
+    problem: Problem,
+    closed: Tensor,
+    found: _Found,
+    gamma: float,
+    k: int | None,
+    side: Side,
+    form: Form,
+    tolerance: float,
 ) -> SparseSolution:
-    closed, a, b = _columns_first(problem, problem.cost.detach(), side)
+    a, b = problem.a.detach(), problem.b.detach()
+    a, b = (a, b) if side == "columns" else (b, a)
     alpha = torch.where(a > 0, found.alpha, 0)
     conjugate = simplex_conjugate(alpha.unsqueeze(1) - closed, b, gamma, k)
     beta = torch.where(b > 0, -conjugate.threshold, 0)
@@ -305,7 +336,8 @@ def _finish(
     status = status_of(torch.where(few, error, torch.inf), mass, tolerance, finite, stalled=found.stalled)
     status[finite & ~few] = Status.STALLED
     weights = (f * (problem.a - problem.a.detach())).sum(1) + (g * (problem.b - problem.b.detach())).sum(1)
-    sparse = "" if k is None else f", at most {k} non-zeros in each of the {side}"
+    entries = "non-zero" if k == 1 else "non-zeros"
+    sparse = "" if k is None else f", at most {k} {entries} in each of the {side}"
     solution = SparseSolution(
         plan=plan,
         f=f,

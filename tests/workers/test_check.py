@@ -9,6 +9,7 @@ import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 
 from tests.workers.killing import kill_at_work, sweep_until_found
+from tests.workers.states import perform_and_be_killed
 from webapp.api.serializers import answers
 from workers import jobs, libraries, uploads, work
 from workers.errors import NotFound
@@ -130,14 +131,14 @@ def test_killed_half_way_it_is_read_again_by_whoever_the_sweeper_finds(member, s
     sweep_until_found()
     assert work.perform(str(job.pk)) == "done"
     job.refresh_from_db()
-    assert (job.attempts, job.result["read"], job.result["used"], job.result["refused"]) == (2, 601, 600, 1)
+    assert job.token == 2
+    assert (job.result["read"], job.result["used"], job.result["refused"]) == (601, 600, 1)
     assert {"report.json", "refused.csv"} <= names(job)
 
 
 def test_killed_after_the_report_it_is_not_read_again(member, monkeypatch):
     job = send(member, TABLE)
-    assert work.perform(str(job.pk)) == "done"
-    Job.objects.filter(pk=job.pk).update(state="queued", result={})
+    perform_and_be_killed(job, monkeypatch)
     monkeypatch.setattr("mlcore.retrieval.library.build", None)
     assert work.perform(str(job.pk)) == "done"
     job.refresh_from_db()
@@ -150,15 +151,15 @@ def test_stopped_it_leaves_nothing_and_can_be_done_again(member, monkeypatch):
     build = library.build
     monkeypatch.setattr(library, "build", lambda *args, **options: build(*args, **options, commit_every=1))
     job = send(member, TABLE)
-    beating = work.Heartbeat.__enter__
+    beginning = work.Reporter.__enter__
 
-    def stop(heartbeat):
+    def stop(reporter):
         libraries.stop_job(str(job.pk), member)
-        heartbeat.stopping = True
-        return beating(heartbeat)
+        reporter.stopping = True
+        return beginning(reporter)
 
     with monkeypatch.context() as patch:
-        patch.setattr(work.Heartbeat, "__enter__", stop)
+        patch.setattr(work.Reporter, "__enter__", stop)
         assert work.perform(str(job.pk)) == "stopped"
     assert names(job) == {"about.json", "source.csv"}
     libraries.retry_job(str(job.pk), member)

@@ -8,6 +8,7 @@ import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 
 from tests.workers.killing import kill_at_work, sweep_until_found
+from tests.workers.states import perform_and_be_killed
 from tests.workers.tiny import TinyModel
 from workers import jobs, libraries, science, work
 from workers.models import Job, Library
@@ -77,7 +78,7 @@ def test_killed_half_way_it_is_taken_up_by_the_sweeper_and_loses_no_row(member, 
     assert Job.objects.get(pk=job.pk).state == "queued"
     assert work.perform(str(job.pk)) == "done"
     job.refresh_from_db()
-    assert job.attempts == 2
+    assert job.token == 2
     assert "after record" in job.log_tail, "it must go on, not begin again"
     row = Library.objects.get(pk="mine")
     assert (row.size, row.report["read"], row.report["used"]) == (600, 600, 600)
@@ -97,10 +98,9 @@ def test_a_file_without_molecules_makes_no_library_and_is_named_as_its_owner_kno
     assert [entry["status"] for entry in libraries.list_libraries(member)] == ["ready", "failed"]
 
 
-def test_killed_after_the_last_step_the_library_and_its_report_stay(member):
+def test_killed_after_the_last_step_the_library_and_its_report_stay(member, monkeypatch):
     job = begin(member, alkanes(5))
-    assert work.perform(str(job.pk)) == "done"
-    Job.objects.filter(pk=job.pk).update(state="queued", result={})
+    perform_and_be_killed(job, monkeypatch)
     assert work.perform(str(job.pk)) == "done"
     job.refresh_from_db()
     assert job.result["used"] == 5

@@ -10,6 +10,7 @@ import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.utils import timezone
 
+from tests.workers.states import bring_to
 from workers import jobs, leftovers, libraries, uploads
 from workers.models import Job, Library
 
@@ -33,7 +34,7 @@ def age(folder) -> None:
 def end(job: Job, state: str, seconds_ago: float) -> None:
     """Let a job have ended."""
     finished = timezone.now() - timedelta(seconds=seconds_ago)
-    Job.objects.filter(pk=job.pk).update(state=state, finished=finished)
+    bring_to(job, state, finished=finished)
 
 
 @pytest.fixture
@@ -54,7 +55,7 @@ def begun(member):
 @pytest.mark.parametrize("state", ["queued", "running", "stopping"])
 def test_what_an_open_job_needs_stays_whatever_its_age(begun, state):
     job, upload, half = begun
-    Job.objects.filter(pk=job.pk).update(state=state, lease_until=timezone.now())
+    bring_to(job, state)
     assert leftovers.clear() == 0
     assert upload.exists()
     assert half.exists()
@@ -105,10 +106,10 @@ def test_checked_files_go_after_a_day_and_unusable_ones_at_once(member):
         check = libraries.check_upload(SimpleUploadedFile(f"{name}.smi", b"CCO\n"), member)
         tokens[name] = check["upload"]
         if name != "waiting":
-            end(Job.objects.get(pk=check["id"]), "done", 60)
+            end(Job.objects.get(pk=check["id"]), "failed" if name in ("unusable", "broken") else "done", 60)
     rows = {name: Job.objects.filter(parameters__upload=token) for name, token in tokens.items()}
-    rows["unusable"].update(state="failed", result={"problem": {"message": "No molecules."}})
-    rows["broken"].update(state="failed", error="The work ended unexpectedly.")
+    rows["unusable"].update(result={"problem": {"message": "No molecules."}})
+    rows["broken"].update(error="The work ended unexpectedly.")
     for name in ("old", "waiting"):
         age(uploads.find(tokens[name]).folder)
     assert leftovers.clear() == 2

@@ -63,14 +63,27 @@ def _flow(values: Array, listed: NDArray[np.bool_], a: Array, b: Array, k: int) 
     if fixed.mean() > _FEW:
         fixed = held < b * (1 - 1e-9)
     flow = np.zeros_like(prices)
+    order: list[int] = []  # columns filled by hand, the heaviest first
+    lefts = [a]  # what every one of them leaves of the rows
     for _ in range(_PASSES):
-        flow, left = np.zeros_like(prices), a.copy()
-        for column in sorted(np.flatnonzero(fixed), key=lambda each: -b[each]):
-            flow[column] = _fill(prices[column], left, b[column], k)
-            left = np.maximum(left - flow[column], 0)
+        wanted = sorted(np.flatnonzero(fixed).tolist(), key=lambda each: -b[each])
+        # those before the first new one are filled as they were
+        pairs = enumerate(zip(order, wanted, strict=False))
+        same = next((number for number, (old, new) in pairs if old != new), len(order))
+        del lefts[same + 1 :]
+        again = np.ones(len(b), dtype=bool)
+        again[order[:same]] = False
+        flow[again] = 0
+        order = wanted
+        for column in wanted[same:]:
+            flow[column] = _fill(prices[column], lefts[-1], b[column], k)
+            if flow[column].sum() < b[column] * (1 - 1e-9):
+                return flow, False  # the heaviest columns use up what there is
+            lefts.append(np.maximum(lefts[-1] - flow[column], 0))
+        left = lefts[-1]
         free, open_ = np.flatnonzero(~fixed), np.flatnonzero(left > _DUST * a.sum())
-        if len(free) == 0 or len(open_) == 0 or (flow[fixed].sum(1) < b[fixed] * (1 - 1e-9)).any():
-            break  # the heaviest columns use up what there is
+        if len(free) == 0 or len(open_) == 0:
+            break
         rest = b[free] * (left[open_].sum() / b[free].sum())
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", category=UserWarning, module=r"ot\.")

@@ -18,7 +18,7 @@ from mlcore.transport.ksparse.columns import ColumnMap, Columns, widened
 from mlcore.transport.ksparse.lists import Candidates
 
 _LOOKED_AT = 16  # best entries of a column that are looked at first
-_MANY = 0.3  # share of lost columns from which a problem is listed anew
+_MANY = 0.3  # share of doubtful columns from which all of a problem are checked
 _SHORTEST = 1e-5
 _FORCING = 0.2  # accuracy of the linear solves
 _SUFFICIENT = 1e-4
@@ -140,11 +140,12 @@ def evaluate(
         lost = ((lists.bound(alpha) > found.level) | found.short) & (b > 0)
         if not bool(lost.any()):
             break
+        many = lost.float().mean(1, keepdim=True) > _MANY
+        lost = (lists.check(alpha, lost | many, found.level) | found.short) & (b > 0)
+        if not bool(lost.any()):
+            break
         if attempt == 0:
-            many = lost.float().mean(1, keepdim=True) > _MANY
-            lists.refresh(alpha, lost | many)
-        elif attempt == 1:
-            lists.refresh(alpha, lost.any(1, keepdim=True).expand_as(lost))
+            lists.refresh(alpha, lost)
         else:
             lists = lists.grown(alpha)
         attempt += 1

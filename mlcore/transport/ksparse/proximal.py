@@ -20,7 +20,8 @@ from mlcore.transport.ksparse.newton import Climb, State, direction, evaluate
 
 #: mu / gamma of the proximal steps; the last repeats
 SCHEDULE = (0.3, 0.1, 0.03, 0.03, 0.01, 0.01, 0.003, 0.003)
-_NEWTON_STEPS = 30
+#: most Newton steps in a proximal step: on the schedule, and after its end
+_FIRST_STEPS, _LAST_STEPS = 15, 30
 _LOOSEST, _TIGHTER, _TIGHTEST = 1e-2, 0.5, 1e-7  # inner row error: of the first step, per step, of the last
 
 
@@ -69,7 +70,8 @@ def relaxed(
 
     def goal(climb: Climb) -> Tensor:
         number = outer[climb.problem]
-        tired = climb.steps - used[climb.problem] >= _NEWTON_STEPS
+        most = torch.where(number < len(SCHEDULE), _FIRST_STEPS, _LAST_STEPS)
+        tired = climb.steps - used[climb.problem] >= most
         return mass[climb.problem] * torch.where(
             tired, torch.inf, (_LOOSEST * _TIGHTER**number).clamp(min=tightest)
         )
@@ -104,7 +106,7 @@ def relaxed(
         return done
 
     climb = Climb(lists, alpha, a, b, gamma * shares[:1].expand(len(a)).clone(), smoothed, gamma)
-    last = climb.run(goal, arrived, iterations * _NEWTON_STEPS * 2)
+    last = climb.run(goal, arrived, iterations * _LAST_STEPS * 2)
     if last is not None:
         outer[climb.problem] = iterations
         arrived(climb, last, torch.ones_like(climb.stalled))

@@ -65,7 +65,7 @@ def round_to_sparse(
         met &= ~again.feasible
         plan = torch.where(met.view(-1, 1, 1), flow, again.plan)
         again = again._replace(plan=plan, feasible=again.feasible | met)
-        better = again.feasible | (_row_error(plan, a[left]) < _row_error(found.plan[left], a[left]))
+        better = again.feasible | (_row_error(again.plan, a[left]) < _row_error(found.plan[left], a[left]))
         _replace(found, left[better], again, better)
     for _ in range(renewals):
         _renew(found, cost, a, b, gamma, k, tolerance)
@@ -84,13 +84,20 @@ def preference(plan: Tensor, scores: Tensor) -> Tensor:
 def restricted(
     cost: Tensor, a: Tensor, b: Tensor, gamma: float, alpha: Tensor, support: Tensor, tolerance: float
 ) -> Rounded:
-    """Quadratic transport on ``support`` (batch, m, k) alone, by Newton's method; infeasible where it diverges."""
+    """Quadratic transport on ``support`` (batch, m, k) alone, by Newton's method.
+
+    Where no plan exists the dual is unbounded: a value above what any plan could cost ends the search.
+    """
     plan = torch.zeros_like(cost)
     best = alpha.clone()
     steps = torch.zeros_like(a[:, 0], dtype=torch.long)
     least = torch.full_like(a[:, 0], torch.inf)
     mass = a.sum(1)
     target = mass * max(tolerance / 4, 64 * torch.finfo(a.dtype).eps)
+    listed = cost.gather(2, support)
+    dearest = torch.where(torch.isfinite(listed), listed, -torch.inf).amax(2)
+    most = (b * torch.where(b > 0, dearest, 0)).sum(1) + gamma / 2 * b.square().sum(1)
+    most += 1e-6 * most.abs()
 
     def columns(scores: Tensor, weights: Tensor, _: Tensor, size: int) -> Columns:
         return plain_columns(scores, weights, gamma, None, size)
@@ -110,7 +117,11 @@ def restricted(
         return there
 
     climb = Climb(Candidates.fixed(cost, a > 0, support), alpha, a, b, torch.ones_like(mass), columns, gamma)
-    last = climb.run(lambda climb: target[climb.problem], arrived, _ROUNDS)
+
+    def goal(climb: Climb) -> Tensor:
+        return torch.where(climb.value > most[climb.problem], torch.inf, target[climb.problem])
+
+    last = climb.run(goal, arrived, _ROUNDS)
     if last is not None:
         keep(climb, last, torch.ones_like(climb.stalled))
     return Rounded(plan, best, least <= tolerance * mass, steps)

@@ -61,6 +61,7 @@ def test_a_support_that_cannot_serve_a_row_is_infeasible() -> None:
     assert not bool(found.feasible)
     torch.testing.assert_close(found.plan.sum(2), b)
     assert float(found.plan[..., 4].sum()) == 0
+    assert int(found.steps) < 20  # the value of the dual proves it; nothing is gained by climbing on
 
 
 @settings(max_examples=25, deadline=None)
@@ -138,3 +139,19 @@ def test_candidate_lists_certify_what_they_leave_out() -> None:
     part = lists.select(torch.tensor([1]))
     torch.testing.assert_close(part.scores(alpha[1:]), lists.scores(alpha)[1:])
     assert lists.grown(alpha).length == 40
+
+
+@pytest.mark.parametrize("share", [0.2, 1.0])
+def test_checked_columns_are_lost_exactly_where_an_entry_off_the_list_scores_more(share: float) -> None:
+    cost, a, _b = problem(5, 3, 120, 40)
+    draw = torch.Generator().manual_seed(6)
+    lists = Candidates(cost, torch.zeros_like(a), a > 0, 15)
+    alpha = 0.1 * torch.randn(a.shape, generator=draw, dtype=torch.float64)
+    off = (alpha.unsqueeze(1) - cost).scatter_(2, lists.index, -torch.inf).amax(2)
+    level = off + 0.1 * torch.randn(off.shape, generator=draw, dtype=torch.float64)
+    columns = torch.rand(off.shape, generator=draw) <= share
+    lost = lists.check(alpha, columns, level)
+    assert torch.equal(lost, columns & (off > level))
+    assert bool((off <= lists.bound(alpha) + 1e-12).all())
+    if share == 1:
+        torch.testing.assert_close(lists.bound(alpha), off)  # nothing has drifted since
