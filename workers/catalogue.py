@@ -40,7 +40,8 @@ def build(model: Path, progress: Any = None, out: Path | None = None) -> Path:
     with translated(), tempfile.TemporaryDirectory(dir=settings.FERRY_DATA) as scratch:
         source = Path(scratch) / "catalogue.tsv"
         write_source(source)
-        build_library(source, out, science.load_model(model), name=NAME, progress=progress, resume=False)
+        loaded = science.load_model(model)
+        build_library(source, out, loaded, name=NAME, progress=progress, resume=False, vector_store="")
     return out
 
 

@@ -156,9 +156,14 @@ def beat(held: Claim) -> str:
     return Job.objects.values_list("state", flat=True).get(pk=held.job)
 
 
-def note(held: Claim, progress: Mapping[str, Any], log_tail: str) -> str:
-    """Store how far the work is; the job's state. Raises LeaseLost when somebody else holds the job."""
-    if not held.rows().update(progress=dict(progress), log_tail=log_tail):
+def note(held: Claim, progress: Mapping[str, Any], log_tail: str, *, advanced: bool = False) -> str:
+    """Store how far the work is; the job's state. Raises LeaseLost when somebody else holds the job.
+
+    ``advanced`` says that it has come further than any attempt before: then the count of attempts begins again, so
+    that only work that fails at the same place over and over is given up.
+    """
+    first = {"attempts": 1} if advanced else {}
+    if not held.rows().update(progress=dict(progress), log_tail=log_tail, **first):
         raise LeaseLost
     state = Job.objects.values_list("state", flat=True).get(pk=held.job)
     _tell(held.job, state, **progress)

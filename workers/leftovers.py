@@ -6,6 +6,7 @@ open job needs is never touched, whatever its age; an import that ended without 
 
 from __future__ import annotations
 
+import logging
 import shutil
 import time
 from collections.abc import Collection
@@ -18,6 +19,8 @@ from django.utils import timezone
 
 from workers import uploads
 from workers.models import Job, Library
+
+log = logging.getLogger(__name__)
 
 BUILDING = ".building"
 #: how long a file is kept that no import has taken up, and a folder that no job knows
@@ -39,9 +42,24 @@ def clear() -> int:
     old_halves = {name for name, path in halves.items() if _idle(path)}
     gone = [brought[name] for name in old_uploads - _needed("upload", old_uploads)]
     gone += [halves[name] for name in old_halves - _needed("library", old_halves)]
-    for folder in gone:
-        shutil.rmtree(folder, ignore_errors=True)
-    return len(gone)
+    return sum(discard(folder) for folder in gone)
+
+
+def discard(folder: Path) -> bool:
+    """Delete a folder of a library (or of an upload) with the vectors that it keeps elsewhere; whether it is gone.
+
+    It stays while a vector store that holds its vectors cannot be reached: only the folder knows them.
+    """
+    from mlcore.retrieval.vectors import placement
+    from mlcore.runtime.errors import LibraryError
+
+    try:
+        placement.drop(folder)
+    except LibraryError as error:
+        log.warning("%s stays for now: %s", folder, error)
+        return False
+    shutil.rmtree(folder, ignore_errors=True)
+    return True
 
 
 def _needed(parameter: str, names: Collection[str]) -> set[str]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 import secrets
-import shutil
 import time
 from functools import lru_cache
 from pathlib import Path
@@ -154,7 +153,7 @@ def remove(library: Library) -> None:
     folder, upload = library.folder, (library.job.parameters.get("upload", "") if library.job else "")
     library.delete()
     for place in (folder, folder.with_name(f"{folder.name}{leftovers.BUILDING}")):
-        shutil.rmtree(place, ignore_errors=True)
+        leftovers.discard(place)
     uploads.discard(upload)
 
 

@@ -47,6 +47,7 @@ class Reporter:
         self._pace: deque[tuple[float, int]] = deque(maxlen=600)
         self._new = False
         self._worked = 0.0
+        self._furthest = 0  # of all attempts before this one
         self._began = time.monotonic()
         self._usage = Usage()
         self._ended = threading.Event()
@@ -54,6 +55,8 @@ class Reporter:
 
     def __enter__(self) -> Self:
         self._worked = history.seconds_worked(self.held.job)
+        progress = Job.objects.values_list("progress", flat=True).get(pk=self.held.job)
+        self._furthest = int(progress.get("furthest", 0))
         self._began = time.monotonic()
         self._thread.start()
         return self
@@ -94,11 +97,13 @@ class Reporter:
         """Write what is new now. Raises LeaseLost when the job is somebody else's by now."""
         with self._writing:
             with self._lock:
-                state = {**self._state, **self._speed(), "resources": self._usage.now()}
+                furthest = max(self._furthest, self._state["done"])
+                state = {**self._state, **self._speed(), "furthest": furthest, "resources": self._usage.now()}
                 lines, points = "\n".join(self._lines), self._points
                 self._points, self._new = [], False
             try:
-                self.stopping = jobs.note(self.held, state, lines) == Job.State.STOPPING
+                advanced = furthest > self._furthest
+                self.stopping = jobs.note(self.held, state, lines, advanced=advanced) == Job.State.STOPPING
                 history.record(self.held.job, self.attempt, _last_of_each(points))
             except LeaseLost:
                 self.stopping = self.lost = True

@@ -7,14 +7,13 @@ import os
 import socket
 import time
 from collections.abc import Callable
-from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
 from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection
 
-from workers import faults, jobs, kinds
+from workers import faults, jobs, kinds, logs
 from workers.jobs import LeaseLost
 from workers.models import Job
 from workers.reporting import JobProgress, Reporter
@@ -34,17 +33,11 @@ def folder_of(job: Job) -> Path:
     return settings.FERRY_DATA / "jobs" / str(job.pk)
 
 
-@cache
 def device() -> str:
-    """``cuda`` where this worker has one and its pool is safe with it (threads or solo, never forked), else ``cpu``."""
-    if settings.FERRY_DEVICE != "auto":
-        return settings.FERRY_DEVICE
-    import multiprocessing
+    """Where a job trains: what ``FERRY_DEVICE`` says, *auto* being ``cuda`` where this worker may use one."""
+    from mlcore.runtime.device import choose
 
-    import torch
-
-    forked = multiprocessing.current_process().name != "MainProcess"
-    return "cuda" if not forked and torch.cuda.is_available() else "cpu"
+    return choose(settings.FERRY_DEVICE)
 
 
 def perform(pk: str) -> str | None:
@@ -52,6 +45,15 @@ def perform(pk: str) -> str | None:
     held = jobs.claim(pk, f"{socket.gethostname()}:{os.getpid()}")
     if held is None:
         return None
+    mark = logs.job_id.set(str(held.job))
+    try:
+        return _held(held)
+    finally:
+        logs.job_id.reset(mark)
+
+
+def _held(held: jobs.Claim) -> str | None:
+    """Do the job that was claimed."""
     job = Job.objects.get(pk=held.job)
     kind = kinds.KINDS.get(job.kind)
     hours = kind.hours if kind is not None else 1.0
@@ -60,9 +62,10 @@ def perform(pk: str) -> str | None:
         if state is None:
             log.warning("job %s is held by another worker now; this one lets go", job.pk)
             return None
-        wait = min(BACK_OFF * 2 ** (job.attempts - 1), LONGEST_WAIT)
-        again = state == Job.State.QUEUED and job.attempts < jobs.MOST_ATTEMPTS
         reporter.close()
+        attempts = persistent(lambda: Job.objects.values_list("attempts", flat=True).get(pk=job.pk))
+        wait = min(BACK_OFF * 2 ** (attempts - 1), LONGEST_WAIT)
+        again = state == Job.State.QUEUED and attempts < jobs.MOST_ATTEMPTS
         if again and persistent(lambda: jobs.put_back(held, error, wait)):
             return str(state)
         if state == Job.State.QUEUED:

@@ -30,7 +30,9 @@ from mlcore.retrieval.descriptors import FINGERPRINT_BITS
 from mlcore.retrieval.encoding import MoleculeEncoding
 from mlcore.retrieval.preparation import Prepared
 from mlcore.retrieval.rows import INDEXES, PROPERTIES, SCHEMA, fold
-from mlcore.retrieval.vectors import FaissVectorStore, IndexPolicy
+from mlcore.retrieval.vectors import placement
+from mlcore.retrieval.vectors.milvus_place import MilvusPlace
+from mlcore.retrieval.vectors.policy import IndexPolicy
 from mlcore.runtime.errors import LibraryError
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -159,7 +161,8 @@ class Building:
 
     def _empty(self) -> None:
         for path in sorted(self.folder.iterdir(), key=lambda path: path.name == "rows.sqlite"):
-            path.unlink()  # the database last: it tells that the folder is an import's
+            if path.name != placement.LEDGER:  # what was begun elsewhere is still to be dropped
+                path.unlink()  # the database last: it tells that the folder is an import's
 
     def _open_database(self) -> sqlite3.Connection:
         path = self.folder / "rows.sqlite"
@@ -269,8 +272,9 @@ class Building:
             names += [(m.idx, name, fold(name), 0) for m in merges for name in (m.name, *m.synonyms) if name]
             run.executemany("INSERT OR IGNORE INTO synonyms VALUES (?, ?, ?, ?)", names)
             run.executemany(
-                "UPDATE rows SET source = source || '; ' || ? WHERE idx = ?",
-                ((m.source, m.idx) for m in merges),
+                "UPDATE rows SET source = source || '; ' || :source WHERE idx = :idx "
+                "AND instr('; ' || source || '; ', '; ' || :source || '; ') = 0",
+                ({"source": m.source, "idx": m.idx} for m in merges),
             )
             run.executemany(
                 "INSERT INTO descriptions VALUES (?, ?, ?)",
@@ -286,19 +290,25 @@ class Building:
 
     # ending
 
-    def finish(self, facts: dict[str, Any], policy: IndexPolicy) -> dict[str, Any]:
-        """Build the index, write the manifest from ``facts`` and swap the folder in; returns the manifest."""
+    def finish(
+        self, facts: dict[str, Any], policy: IndexPolicy, place: MilvusPlace | None = None
+    ) -> dict[str, Any]:
+        """Build the index (in ``place`` if given), write the manifest from ``facts`` and swap the folder in;
+        returns the manifest.
+        """
         with disk_faults(self.folder):
             if not self.complete:
-                self._write_manifest(facts, policy)
+                self._write_manifest(facts, policy, place)
             written = manifest.read_manifest(self.folder)
             self._database.close()
             (self.folder / "vectors.npy").unlink(missing_ok=True)
+            placement.succeed(self.folder, self.out)
             swap(self.folder, self.out)
             os.close(self._lock)
+        placement.drop_replaced(self.out)
         return written
 
-    def _write_manifest(self, facts: dict[str, Any], policy: IndexPolicy) -> None:
+    def _write_manifest(self, facts: dict[str, Any], policy: IndexPolicy, place: MilvusPlace | None) -> None:
         folder, state = self.folder, self.state
         for part in self._parts:
             part.close()
@@ -310,24 +320,24 @@ class Building:
         self._database.execute("ANALYZE")
         digest = self._content()
         self._database.close()
-        vectors = load_array(folder / "vectors.npy", mmap_mode="r")
-        store = FaissVectorStore.build(vectors, policy=policy)
-        try:
-            store.save(folder / "vectors.faiss")
-        except RuntimeError as fault:
-            raise OSError(errno.ENOSPC, f"the vector index could not be written: {fault}") from fault
-        files = {
-            name: what for name, what in manifest.describe_files(folder).items() if name != "vectors.npy"
-        }
         identity = json.dumps([manifest.SCHEMA_VERSION, facts["model"], digest])
+        fingerprint = hashlib.sha256(identity.encode()).hexdigest()
+        vectors = load_array(folder / "vectors.npy", mmap_mode="r")
+        stored = placement.build_store(
+            folder, vectors, place, policy=policy, library=facts["id"], fingerprint=fingerprint
+        )
+        described = manifest.describe_files(folder)
+        files = {
+            name: what for name, what in described.items() if name not in ("vectors.npy", placement.LEDGER)
+        }
         manifest.write_manifest(
             folder,
             {
                 "schema_version": manifest.SCHEMA_VERSION,
-                "fingerprint": hashlib.sha256(identity.encode()).hexdigest(),
+                "fingerprint": fingerprint,
                 "rows": state.used,
                 "descriptions": state.descriptions,
-                "index": {"type": store.kind, "metric": "inner product", "dim": store.dim},
+                **stored,
                 "counts": {
                     "read": state.records,
                     "used": state.used,
@@ -364,6 +374,8 @@ class Building:
                 self._mend.close()
         self._database.close()
         if remove:
+            with suppress(LibraryError):  # the fault that ended the import is the one to tell
+                placement.drop(self.folder)
             shutil.rmtree(self.folder, ignore_errors=True)
         os.close(self._lock)
 
@@ -391,7 +403,7 @@ def _refuse_other(folder: Path, work: str = "") -> None:
         return
     if not folder.is_dir():
         raise LibraryError(f"{folder} is a file; a library is a folder. Choose another place for it.")
-    names = {path.name for path in folder.iterdir()}
+    names = {path.name for path in folder.iterdir()} - {placement.LEDGER}
     if names and manifest.NAME not in names and work not in names:
         raise LibraryError(
             f"The folder {folder} is not empty and holds no library, so it is not replaced. "

@@ -36,7 +36,9 @@ from mlcore.retrieval.readers import open_molecules
 from mlcore.retrieval.records import RawRecord, Reader
 from mlcore.retrieval.report import RAW, SHOWN, ImportReport, Refusal
 from mlcore.retrieval.sources import Limits
-from mlcore.retrieval.vectors import IndexPolicy
+from mlcore.retrieval.vectors import placement
+from mlcore.retrieval.vectors.milvus_place import read_place
+from mlcore.retrieval.vectors.policy import IndexPolicy
 from mlcore.runtime.errors import InputError
 from mlcore.runtime.progress import NullProgress, Progress
 
@@ -62,6 +64,7 @@ def build(
     policy: IndexPolicy | None = None,
     commit_every: int = 1024,
     refused_file: str | Path | None = None,
+    vector_store: str | None = None,
 ) -> ImportReport:
     """Import the molecules of ``source`` (.smi, .sdf, .csv, .tsv, gzipped or not) into the library folder
     ``out``.
@@ -70,15 +73,19 @@ def build(
     ``resume`` an interrupted import of the same file by the same model goes on where it was last committed;
     rows are committed every ``commit_every`` records. A library already at ``out`` stays in place, and
     readable, until the new one is whole. ``refused_file`` asks for a copy of the refused records, also of a
-    dry run. When ``progress`` asks to stop, the report has ``finished=False``.
+    dry run. When ``progress`` asks to stop, the report has ``finished=False``. ``vector_store`` says where the
+    vectors go, as the environment's ``VECTOR_STORE`` does where it is None: empty for a FAISS file in the folder,
+    else the address of a Milvus (:mod:`.vectors.milvus_place`).
 
     Raises :class:`InputError` when the file cannot be used at all, :class:`LibraryError` when the folder
-    cannot be written.
+    or the vector store cannot be written.
     """
     started = time.monotonic()
     limits, progress = limits or Limits(), progress or NullProgress()
     source, out = Path(source), Path.cwd() / out
     copy = Path(refused_file) if refused_file else None
+    place = None if dry_run else read_place(vector_store)
+    placement.check(place)  # now, not after hours of encoding
     reader = open_molecules(source, limits)
     if dry_run:
         sink: DryRun | Building = DryRun(copy)
@@ -98,7 +105,8 @@ def build(
         if isinstance(sink, DryRun):
             refused_at = copy if sink.state.refused else None
         elif finished and model is not None:
-            written = sink.finish(_facts(reader, out, model, name or out.name), policy or IndexPolicy())
+            facts = _facts(reader, out, model, name or out.name)
+            written = sink.finish(facts, policy or IndexPolicy(), place)
             refused_at = _handed_out(out, written, copy)
     except InputError:
         sink.abandon(remove=True)

@@ -6,7 +6,8 @@ file                                                      holds
 ========================================================  =================================================
 manifest.json                                             schema, model, counts, index, sizes and hashes
 rows.sqlite                                               :mod:`mlcore.retrieval.rows`
-vectors.faiss                                             sentence-molecule vectors (:mod:`.vectors`)
+vectors.faiss                                             sentence-molecule vectors, unless the manifest says
+                                                          that they are in Milvus (:mod:`.vectors`)
 motifs.npy, motif_scales.npy, motif_offsets.npy           ragged motif vectors (:mod:`.arrays`)
 atoms.npy, atom_scales.npy, atom_offsets.npy              ragged atom vectors, int8
 morgan.npy, patterns.npy                                  fingerprints (:mod:`.descriptors`)
@@ -35,7 +36,8 @@ from mlcore.retrieval.encoding import MoleculeEncoding
 from mlcore.retrieval.importer import ImportReport, Refusal, build
 from mlcore.retrieval.manifest import check_files, read_manifest
 from mlcore.retrieval.rows import MoleculeRow, connect, read_rows
-from mlcore.retrieval.vectors import FaissVectorStore, VectorStore
+from mlcore.retrieval.vectors.placement import open_store
+from mlcore.retrieval.vectors.protocol import VectorStore
 from mlcore.runtime.errors import LibraryError
 
 __all__ = ["ImportReport", "Library", "MoleculeRow", "Refusal", "build"]
@@ -56,7 +58,7 @@ class Library:
         self.size: int = manifest["rows"]
         self.fingerprint: str = manifest["fingerprint"]
         self.model_fingerprint: str = manifest["model"]
-        self.store: VectorStore = FaissVectorStore.load(folder / "vectors.faiss")
+        self.store: VectorStore = open_store(folder, manifest)
         self._motifs = RaggedArray.open(folder, "motif")
         self._atoms = RaggedArray.open(folder, "atom")
         self._morgan = load_array(folder / "morgan.npy", mmap_mode="r")
@@ -109,7 +111,7 @@ class Library:
 
     def _check_sizes(self) -> None:
         counted = {
-            "vectors.faiss": self.store.size,
+            "the vector store": self.store.size,
             "motif_offsets.npy": len(self._motifs.offsets) - 1,
             "atom_offsets.npy": len(self._atoms.offsets) - 1,
             "morgan.npy": len(self._morgan),
@@ -126,9 +128,10 @@ class Library:
         return self.size
 
     def close(self) -> None:
-        """Close the database connections (memory maps go with the object)."""
+        """Close the database connections and the vector store (memory maps go with the object)."""
         for connection in self._connections:
             connection.close()
+        self.store.close()
 
     def sql(self) -> sqlite3.Connection:
         """A read-only connection to ``rows.sqlite`` (tables in :mod:`mlcore.retrieval.rows`).

@@ -202,7 +202,9 @@ def test_the_same_key_makes_one_job_and_another_content_is_refused(member, other
     first = jobs.submit("library", PARAMETERS, owner=member, key="k1")
     assert jobs.submit("library", PARAMETERS, owner=member, key="k1") == first
     assert jobs.submit("library", PARAMETERS, owner=other_member, key="k1") != first
-    assert jobs.submit("library", PARAMETERS, owner=member) != jobs.submit("library", PARAMETERS, owner=member)
+    assert jobs.submit("library", PARAMETERS, owner=member) != jobs.submit(
+        "library", PARAMETERS, owner=member
+    )
     with pytest.raises(BadInput, match="another job"):
         jobs.submit("library", {**PARAMETERS, "name": "Other"}, owner=member, key="k1")
 

@@ -191,3 +191,19 @@ def test_the_end_of_a_job_waits_for_a_database_that_is_away(kind, monkeypatch):
     monkeypatch.setattr(jobs, "finish", finish)
     assert work.perform(str(job.pk)) == "done"
     assert len(calls) == 3
+
+
+def test_work_that_comes_further_each_time_is_not_given_up(kind):
+    reached = []
+
+    def crash_later(parameters, job, progress):
+        step = len(reached) + 1
+        reached.append(step)
+        progress.update(step, 20)
+        progress.flush()
+        raise ConnectionError("again")
+
+    job = kind(crash_later)
+    for _ in range(2 * jobs.MOST_ATTEMPTS):
+        assert work.perform(str(job.pk)) == "queued"
+        Job.objects.filter(pk=job.pk).update(not_before=None)

@@ -16,7 +16,7 @@ from mlcore.retrieval import descriptors
 from mlcore.retrieval.library import Library, build
 from mlcore.retrieval.manifest import check_files
 from mlcore.retrieval.rows import PROPERTIES, fold
-from mlcore.retrieval.vectors import IndexPolicy
+from mlcore.retrieval.vectors.policy import IndexPolicy
 from mlcore.runtime.errors import LibraryError
 from tests.mlcore.retrieval.library_helpers import DIM, FakeModel, unit, write_table
 

@@ -1,14 +1,8 @@
-"""The vector store of a library: nearest neighbours by inner product, on FAISS.
+"""The vector store of one library folder: nearest neighbours by inner product, one FAISS index in one file.
 
-The kind of index is chosen by the number of rows (:class:`IndexPolicy`) and named in the library's manifest:
-
-========================  ============  =======================================
-rows                      kind          search
-========================  ============  =======================================
-fewer than 50,000         ``Flat``      exact
-50,000 to 5 million       ``HNSW32``    approximate, graph in memory
-5 million and more        ``IVF<n>``    approximate, inverted lists
-========================  ============  =======================================
+The kind of index is chosen by the number of rows (:class:`.policy.IndexPolicy`) and named in the library's
+manifest. FAISS cannot take rows out of its graphs: removed rows stay in the file, are marked in a second one
+beside it, and no search passes them.
 
 FAISS and torch each bring their own OpenMP; torch is loaded first, always here, and FAISS' threads are set
 explicitly before every call because OpenMP keeps that number per thread.
@@ -18,9 +12,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, Self
+from typing import Any
 
 import numpy as np
 
@@ -30,6 +23,16 @@ import faiss as _faiss
 
 # isort: on
 
+from mlcore.retrieval.vectors.policy import IndexPolicy
+from mlcore.retrieval.vectors.protocol import (
+    Found,
+    allowed_rows,
+    best_of,
+    checked_queries,
+    checked_vectors,
+    given_rows,
+    nothing,
+)
 from mlcore.runtime.errors import LibraryError
 
 #: below this many allowed rows an exact scan of them beats walking a graph past everything else (measured)
@@ -38,75 +41,22 @@ _BLOCK = 65_536
 faiss: Any = _faiss  # its type stubs leave out what its Python wrappers add
 
 
-@dataclass(frozen=True)
-class IndexPolicy:
-    """From how many rows on each approximate kind of index is used, and how hard it searches."""
-
-    hnsw_from: int = 50_000
-    ivf_from: int = 5_000_000
-    ef_construction: int = 120
-    ef_search: int = 160
-    probes: int = 64
-
-    def kind(self, rows: int) -> str:
-        """The kind of index for ``rows`` rows, as a FAISS factory string."""
-        if rows < self.hnsw_from:
-            return "Flat"
-        if rows < self.ivf_from:
-            return "HNSW32"
-        lists = max(1, min(int(4 * rows**0.5), rows // 39))
-        return f"IVF{lists}"
-
-
-class VectorStore(Protocol):
-    """Holds sentence-molecule vectors and nothing else; row numbers are positions in order of addition."""
-
-    @property
-    def kind(self) -> str:
-        """Name of the index, as in the manifest."""
-
-    @property
-    def dim(self) -> int:
-        """Width of a vector."""
-
-    @property
-    def size(self) -> int:
-        """Number of vectors."""
-
-    def add(self, vectors: np.ndarray) -> None:
-        """Append ``vectors`` (n, dim) float32, unit length."""
-
-    def search(
-        self, queries: np.ndarray, k: int, allowed: np.ndarray | None = None
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """The best ``k`` rows of each of ``queries`` (q, dim), best first: scores (q, k'), rows (q, k')
-        int64.
-
-        ``allowed`` restricts the rows: a bool mask (size,) or row numbers. ``k'`` is at most the number of
-        allowed rows; where an approximate index finds fewer, the rest is row -1 with score ``-inf``.
-        """
-
-    def vectors(self, indices: np.ndarray) -> np.ndarray:
-        """The stored vectors of rows ``indices`` (m,): (m, dim) float32."""
-
-    def save(self, path: Path) -> None:
-        """Write the store to ``path``."""
-
-    @classmethod
-    def load(cls, path: Path) -> Self:
-        """Read a store that :meth:`save` wrote."""
-
-
 def search_threads() -> int:
     """Threads of one search: ``FERRY_FAISS_THREADS`` or 1, which serves many clients at once best."""
     return max(1, int(os.environ.get("FERRY_FAISS_THREADS", "1")))
 
 
 class FaissVectorStore:
-    """A :class:`VectorStore` on one FAISS index. Searching is safe from many threads, adding is not."""
+    """A :class:`.protocol.VectorStore` on one FAISS index.
 
-    def __init__(self, index: Any, policy: IndexPolicy | None = None) -> None:
+    ``removed`` (size,) bool marks the rows that no search may find; None when there are none.
+    """
+
+    def __init__(
+        self, index: Any, policy: IndexPolicy | None = None, removed: np.ndarray | None = None
+    ) -> None:
         self._index = index
+        self._removed = removed
         self._policy = policy or IndexPolicy()
         ivf = faiss.try_extract_index_ivf(index)
         self._ivf = ivf is not None
@@ -154,37 +104,44 @@ class FaissVectorStore:
         """Number of vectors."""
         return int(self._index.ntotal)
 
-    def add(self, vectors: np.ndarray) -> None:
-        """Append ``vectors`` (n, dim) float32; ``ValueError`` when the width differs."""
-        if vectors.ndim != 2 or vectors.shape[1] != self.dim:
-            raise ValueError(f"vectors of shape {vectors.shape} do not fit a store of width {self.dim}")
-        self._index.add(np.ascontiguousarray(vectors, dtype=np.float32))
+    def add(self, vectors: np.ndarray) -> range:
+        """See :meth:`.protocol.VectorStore.add`."""
+        vectors = checked_vectors(vectors, self.dim)
+        first = self.size
+        self._index.add(vectors)
+        if self._removed is not None:
+            self._removed = np.concatenate([self._removed, np.zeros(len(vectors), bool)])
+        return range(first, self.size)
 
-    def search(
-        self, queries: np.ndarray, k: int, allowed: np.ndarray | None = None
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """See :meth:`VectorStore.search`."""
-        queries = np.ascontiguousarray(np.atleast_2d(queries), dtype=np.float32)
-        if queries.shape[1] != self.dim:
-            raise ValueError(f"a query of width {queries.shape[1]} does not fit vectors of width {self.dim}")
+    def remove(self, rows: np.ndarray) -> None:
+        """See :meth:`.protocol.VectorStore.remove`; lasting once the store has been saved."""
+        gone = given_rows(rows, self.size)
+        removed = np.zeros(self.size, bool) if self._removed is None else self._removed.copy()
+        removed[gone] = True
+        self._removed = removed if removed.any() else None
+
+    def search(self, queries: np.ndarray, k: int, allowed: np.ndarray | None = None) -> Found:
+        """See :meth:`.protocol.VectorStore.search`."""
+        queries = checked_queries(queries, self.dim)
         faiss.omp_set_num_threads(search_threads())
-        if allowed is None:
+        removed = self._removed
+        if allowed is None and removed is None:
             return self._approximate(queries, min(k, self.size), None)
-        rows = np.flatnonzero(allowed) if allowed.dtype == bool else np.unique(allowed).astype(np.int64)
+        rows = np.arange(self.size) if allowed is None else allowed_rows(allowed, self.size)
+        if removed is not None:
+            rows = rows[~removed[rows]]
         k = min(k, len(rows))
         if k <= 0:
-            return np.empty((len(queries), 0), np.float32), np.empty((len(queries), 0), np.int64)
+            return nothing(queries)
         if len(rows) == self.size:
             return self._approximate(queries, k, None)
         if len(rows) < EXACT_BELOW and (self._hnsw or self._ivf):  # a flat index scans exactly by itself
-            return self._exact(queries, k, rows)
+            return best_of(queries, self.vectors(rows), rows, k)
         return self._approximate(queries, k, rows)
 
-    def _approximate(
-        self, queries: np.ndarray, k: int, rows: np.ndarray | None
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def _approximate(self, queries: np.ndarray, k: int, rows: np.ndarray | None) -> Found:
         if k <= 0:
-            return np.empty((len(queries), 0), np.float32), np.empty((len(queries), 0), np.int64)
+            return nothing(queries)
         parameters: Any = None
         selector: Any = None
         bits: np.ndarray | None = None
@@ -205,37 +162,50 @@ class FaissVectorStore:
         scores[found < 0] = -np.inf
         return scores, found
 
-    def _exact(self, queries: np.ndarray, k: int, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        scores = queries @ self.vectors(rows).T
-        if k < len(rows):
-            best = np.argpartition(-scores, k - 1, axis=1)[:, :k]
-            scores = np.take_along_axis(scores, best, axis=1)
-        else:
-            best = np.broadcast_to(np.arange(len(rows)), scores.shape)
-        order = np.argsort(-scores, axis=1, kind="stable")
-        return np.take_along_axis(scores, order, axis=1), rows[np.take_along_axis(best, order, axis=1)]
-
     def vectors(self, indices: np.ndarray) -> np.ndarray:
-        """The stored vectors of rows ``indices`` (m,): (m, dim) float32."""
-        wanted = np.ascontiguousarray(indices, dtype=np.int64)
+        """See :meth:`.protocol.VectorStore.vectors`."""
+        wanted = given_rows(indices, self.size)
         if not len(wanted):
             return np.empty((0, self.dim), np.float32)
+        if self._removed is not None and self._removed[wanted].any():
+            raise IndexError(f"row {wanted[self._removed[wanted]][0]} has been removed")
         faiss.omp_set_num_threads(search_threads())
         return self._index.reconstruct_batch(wanted)
 
     def save(self, path: Path) -> None:
-        """Write the index to ``path`` and on to the disk."""
+        """Write the index to ``path``, and which rows are removed beside it, and on to the disk."""
+        marks = _marks(path)
+        if self._removed is not None:
+            with marks.open("wb") as file:
+                np.save(file, self._removed)
+                file.flush()
+                os.fsync(file.fileno())
         faiss.write_index(self._index, str(path))
         with path.open("rb+") as file:
             os.fsync(file.fileno())
+        if self._removed is None:
+            marks.unlink(missing_ok=True)
 
     @classmethod
     def load(cls, path: Path) -> FaissVectorStore:
         """Read an index that :meth:`save` wrote; :class:`LibraryError` when the file is none."""
+        marks = _marks(path)
         try:
-            return cls(faiss.read_index(str(path)))
-        except RuntimeError as fault:
+            index = faiss.read_index(str(path))
+            removed = np.load(marks, allow_pickle=False) if marks.exists() else None
+        except (RuntimeError, ValueError) as fault:
             raise LibraryError(f"{path} is not a readable vector index; rebuild the library.") from fault
+        if removed is not None and removed.shape != (index.ntotal,):
+            raise LibraryError(f"{marks} does not belong to {path.name}; rebuild the library.")
+        return cls(index, removed=removed)
+
+    def close(self) -> None:
+        """Nothing to give back: memory goes with the object."""
+
+
+def _marks(path: Path) -> Path:
+    """The file beside the index ``path`` that says which rows are removed."""
+    return path.with_name(f"{path.name}.removed")
 
 
 def _blocks(vectors: np.ndarray) -> Iterable[np.ndarray]:
