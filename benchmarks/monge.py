@@ -34,8 +34,8 @@ import torch
 
 from mlcore.transport.maps.data import read_clouds, read_pairs
 from mlcore.transport.maps.fitting import MongeTrainer, fit_map, map_config
-from mlcore.transport.maps.presets import PRESETS, MongeTraining
 from mlcore.transport.maps.gaussian import gaussian_map
+from mlcore.transport.maps.presets import PRESETS, MongeTraining
 from mlcore.transport.maps.scores import displacement_cosine, l2_uvp, on_held_out
 
 METHODS = ("linear", "ott-jax", "ott-jax, 0", "ferry-gap", "ferry-gap, 0", "ferry")

@@ -32,7 +32,7 @@ class JobForm(forms.ModelForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["kind"].choices = [(kind.name, kind.title) for kind in kinds.offered()]  # type: ignore[attr-defined]
+        self.fields["kind"].choices = [(kind.name, kind.title) for kind in kinds.offered()]
 
     def clean(self) -> dict[str, Any]:
         """Refuse parameters that the kind does not take, before anything is stored."""

@@ -19,7 +19,7 @@ def install(using: str = "default", **_: Any) -> None:
 
     connection = connections[using]
     legal = " OR ".join(
-        f"(OLD.state = '{before.value}' AND NEW.state = '{after.value}')"
+        f"(OLD.state = '{before}' AND NEW.state = '{after}')"
         for before, allowed in Job.TRANSITIONS.items()
         for after in allowed
     )

@@ -13,5 +13,6 @@ def answer(key: str, verb: str, arguments: dict[str, Any], deadline: float) -> N
     """Answer unless the asker has given up already."""
     from workers import remote
 
-    if time.time() < deadline:
-        remote.reply(key, verb, arguments)
+    left = deadline - time.time()
+    if left > 0:
+        remote.reply(key, verb, arguments, left)

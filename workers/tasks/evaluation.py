@@ -44,8 +44,8 @@ def _retrieval(folder: Path, data: Mapping[str, Path], progress: JobProgress) ->
 
     _needed(data, "queries", "candidates")
     protocol = Protocol(directions=("text_to_molecule",))
-    tables = [read_table(data[name]) for name in ("queries", "candidates")]
-    found = evaluate(RetrievalModel.load(folder), *tables, [], protocol, progress)
+    queries, candidates = read_table(data["queries"]), read_table(data["candidates"])
+    found = evaluate(RetrievalModel.load(folder), queries, candidates, [], protocol, progress)
     return {
         f"{pool} {name}": float(found[pool]["text_to_molecule"][name])
         for pool in protocol.pools
