@@ -146,7 +146,7 @@ def listing(
     rows = rows.filter(kind=kind) if kind else rows
     rows = rows.filter(owner=user) if mine else rows
     rows = rows.filter(name__icontains=text) if text else rows
-    found = rows.defer("log_tail", "result")[offset : offset + k]
+    found = rows[offset : offset + k]
     return {"jobs": [line(job) for job in found], "total": rows.count(), "offset": offset, "k": k}
 
 

@@ -9,9 +9,9 @@ from typing import Any
 from django.template.loader import render_to_string
 
 from webapp.search.problems import FAULTS, explain
+from webapp.streaming import Event
 from webapp.transport import page, picture
 from webapp.transport.state import LabState
-from webapp.transport.streaming import Event
 from webapp.transport.templatetags.lab import significant
 from workers import inference
 
@@ -36,14 +36,14 @@ def events(problem: Mapping[str, Any], left: threading.Event) -> Iterator[Event]
         opening = next(frames)
         board = _board(opening)
         html = render_to_string("transport/_film.html", {"board": board, "opening": opening})
-        yield "opening", {"html": html}
+        yield Event("opening", {"html": html})
         first: Mapping[str, Any] | None = None
         for event in frames:
             first = first or event
-            yield "frame", frame(board, event, first)
+            yield Event("frame", frame(board, event, first))
     except FAULTS as error:
         fault = explain(error)
-        yield "fault", {"text": f"{fault.message} {fault.remedy}".strip()}
+        yield Event("fault", {"text": f"{fault.message} {fault.remedy}".strip()})
 
 
 def still(answer: Mapping[str, Any]) -> dict[str, Any]:

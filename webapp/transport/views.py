@@ -14,10 +14,10 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from django.views.decorators.vary import vary_on_headers
 
 from webapp.search.problems import FAULTS, explain, friendly
+from webapp.streaming import Event, stream
 from webapp.transport import film, page
 from webapp.transport.examples import FIRST
 from webapp.transport.state import LONGEST_ADDRESS, SIDES, LabState
-from webapp.transport.streaming import stream
 from workers import inference
 from workers.inference import BadInput
 
@@ -85,7 +85,7 @@ def watch(request: HttpRequest) -> HttpResponse:
         state = page.resolved(LabState.read(request.GET, inference.transport_solvers()), {})
         events = film.events(film.problem_of(state, request.GET.dict()), left)
     except FAULTS as error:
-        events = iter([("fault", {"text": explain(error).message})])
+        events = iter([Event("fault", {"text": explain(error).message})])
     return stream(request, events, left.set)
 
 

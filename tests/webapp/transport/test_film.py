@@ -9,8 +9,8 @@ import threading
 import pytest
 from django.test import AsyncClient, AsyncRequestFactory, RequestFactory
 
+from webapp.streaming import Event, stream
 from webapp.transport import film, picture
-from webapp.transport.streaming import stream
 from workers import transport
 
 CLOUDS = "?source=moons&source_n=20&source_seed=1&target=ring&target_n=20&target_seed=2&map_seconds=1"
@@ -60,7 +60,7 @@ def test_a_reader_who_leaves_ends_the_training(client, db):
 @pytest.mark.parametrize("reads_all", [True, False])
 def test_left_is_called_at_the_end_and_when_the_reader_goes(db, reads_all):
     left = threading.Event()
-    response = stream(RequestFactory().get("/"), iter([("a", {}), ("b", {})]), left.set)
+    response = stream(RequestFactory().get("/"), iter([Event("a", {}), Event("b", {})]), left.set)
     content = iter(response.streaming_content)
     next(content)
     assert not left.is_set()
@@ -72,7 +72,7 @@ def test_left_is_called_at_the_end_and_when_the_reader_goes(db, reads_all):
 def test_left_is_called_in_an_event_loop_too(reads_all):
     async def act():
         left = threading.Event()
-        response = stream(AsyncRequestFactory().get("/"), iter([("a", {}), ("b", {})]), left.set)
+        response = stream(AsyncRequestFactory().get("/"), iter([Event("a", {}), Event("b", {})]), left.set)
         content = response._iterator
         assert await anext(content) == b"event: a\ndata: {}\n\n"
         assert not left.is_set()

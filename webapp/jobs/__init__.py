@@ -1,0 +1,1 @@
+"""Pages of long work: jobs, model versions, data sets."""

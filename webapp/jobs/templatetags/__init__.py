@@ -1,0 +1,1 @@
+"""How jobs are written on the page."""

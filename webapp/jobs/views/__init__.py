@@ -1,0 +1,1 @@
+"""Views of jobs, data sets and models."""
