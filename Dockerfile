@@ -1,4 +1,4 @@
-# One image for all parts: web server, inference worker, training worker. CPU only unless TORCH_INDEX says otherwise.
+# One image for all parts: web server and workers. CPU only unless TORCH_INDEX says otherwise.
 FROM python:3.12-slim-bookworm AS build
 ARG TORCH_INDEX=https://download.pytorch.org/whl/cpu
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
@@ -17,7 +17,7 @@ RUN apt-get update \
 ENV PATH=/opt/ferry/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 HOME=/tmp FERRY_DATA=/data
 WORKDIR /app
 COPY --from=build /opt/ferry /opt/ferry
-COPY manage.py LICENSE NOTICE ./
+COPY manage.py pyproject.toml LICENSE NOTICE ./
 COPY mlcore ./mlcore
 COPY workers ./workers
 COPY webapp ./webapp

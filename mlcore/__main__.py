@@ -1,4 +1,4 @@
-"""The command line of the science: ``python -m mlcore <train|evaluate|calibrate|index|search|transport> …``."""
+"""The command line of the science: ``python -m mlcore <train|evaluate|calibrate|index|rebuild|search|transport> …``."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ COMMANDS: dict[str, str | dict[str, str]] = {
     },
     "calibrate": {"retrieval": "mlcore.retrieval.cli_calibrate"},
     "index": "mlcore.retrieval.cli_index",
+    "rebuild": "mlcore.cli_rebuild",
     "search": "mlcore.retrieval.cli_search",
     "transport": {
         "plan": "mlcore.transport.laboratory.cli_plan",

@@ -7,16 +7,16 @@ import re
 import time
 import uuid
 from collections.abc import Callable
-from contextvars import ContextVar
 
 from django.http import HttpRequest, HttpResponse
+
+from workers import logs
 
 log = logging.getLogger("ferry.access")
 
 Handler = Callable[[HttpRequest], HttpResponse]
 
 GIVEN_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
-current_id: ContextVar[str] = ContextVar("request_id", default="-")
 
 CONTENT_POLICY = "; ".join(  # noqa: FLY002  one rule a line
     (
@@ -35,15 +35,6 @@ CONTENT_POLICY = "; ".join(  # noqa: FLY002  one rule a line
 )
 
 
-class RequestIdFilter(logging.Filter):
-    """Puts the id of the request being answered into every record of the log."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        """Always true."""
-        record.request_id = current_id.get()
-        return True
-
-
 class RequestIdMiddleware:
     """Gives each request an id (the proxy's, where it sent a sane one), repeats it in the answer and in the log."""
 
@@ -53,7 +44,7 @@ class RequestIdMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         given = request.headers.get("X-Request-ID", "")
         request.request_id = given if GIVEN_ID.fullmatch(given) else uuid.uuid4().hex  # type: ignore[attr-defined]
-        mark = current_id.set(request.request_id)  # type: ignore[attr-defined]
+        mark = logs.request_id.set(request.request_id)  # type: ignore[attr-defined]
         started = time.perf_counter()
         try:
             response = self.get_response(request)
@@ -61,7 +52,7 @@ class RequestIdMiddleware:
             level = logging.DEBUG if request.path.startswith(("/health/", "/static/")) else logging.INFO
             log.log(level, "%s %s %d %.0f ms", request.method, request.path, response.status_code, took)
         finally:
-            current_id.reset(mark)
+            logs.request_id.reset(mark)
         response.headers["X-Request-ID"] = request.request_id  # type: ignore[attr-defined]
         return response
 

@@ -14,6 +14,7 @@ from webapp.api import conf as api
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = environ.Env()
 environment.check(os.environ)
+FERRY_EFFECTIVE = environment.effective(os.environ)
 
 # Nothing is ever fetched at run time: models are folders on this disk.
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
@@ -77,6 +78,7 @@ Path(FILE_UPLOAD_TEMP_DIR).mkdir(exist_ok=True)
 
 # Work
 REDIS_URL = env.str("REDIS_URL", "")
+VECTOR_STORE = env.str("VECTOR_STORE", "")
 FERRY_RATES = {
     "anonymous": env.str("FERRY_RATE_ANONYMOUS", "6000/minute"),
     "member": env.str("FERRY_RATE_MEMBER", "12000/minute"),
@@ -85,11 +87,33 @@ FERRY_RATES = {
 FERRY_THREADS = env.int("FERRY_THREADS", 1)
 FERRY_SEARCHES = env.int("FERRY_SEARCHES", 0) or os.cpu_count() or 2
 FERRY_SEARCH_WAIT = env.float("FERRY_SEARCH_WAIT", 20.0)
+FERRY_DEADLINE = env.float("FERRY_DEADLINE", 20.0)
+FERRY_QUEUE = env.int("FERRY_QUEUE", 64)
+FERRY_BATCH = env.int("FERRY_BATCH", 32)
+FERRY_BATCH_WAIT_MS = env.float("FERRY_BATCH_WAIT_MS", 4.0)
+FERRY_METRICS_TOKEN = env.str("FERRY_METRICS_TOKEN", "")
 FERRY_INFERENCE = env.str("FERRY_INFERENCE", "local")
 FERRY_LEASE = env.float("FERRY_LEASE", 60.0)
-FERRY_HEARTBEAT = env.float("FERRY_HEARTBEAT", 10.0)
+FERRY_HEARTBEAT = env.float("FERRY_HEARTBEAT", 5.0)
 FERRY_SWEEP = env.float("FERRY_SWEEP", 15.0)
 FERRY_JOBS_PER_USER = env.int("FERRY_JOBS_PER_USER", 3)
+FERRY_JOB_MEMORY_MB = env.int("FERRY_JOB_MEMORY_MB", 0)
+FERRY_DEVICE = env.str("FERRY_DEVICE", "auto")
+FERRY_DATASETS = [folder for folder in env.str("FERRY_DATASETS", "").split(os.pathsep) if folder]
+
+# Notices about jobs that have ended, see workers/notices.py
+FERRY_WEBHOOK = environment.web_address("FERRY_WEBHOOK", env.str("FERRY_WEBHOOK", ""))
+FERRY_WEBHOOK_SECRET = env.str("FERRY_WEBHOOK_SECRET", "")
+FERRY_NOTIFY = [address.strip() for address in env.str("FERRY_NOTIFY", "").split(",") if address.strip()]
+_mail = env.email_url("EMAIL_URL", "consolemail://")
+EMAIL_BACKEND, EMAIL_HOST, EMAIL_PORT = _mail["EMAIL_BACKEND"], _mail["EMAIL_HOST"], _mail["EMAIL_PORT"] or 25
+EMAIL_HOST_USER, EMAIL_HOST_PASSWORD = _mail["EMAIL_HOST_USER"] or "", _mail["EMAIL_HOST_PASSWORD"] or ""
+EMAIL_USE_TLS, EMAIL_USE_SSL = _mail.get("EMAIL_USE_TLS", False), _mail.get("EMAIL_USE_SSL", False)
+EMAIL_FILE_PATH = _mail["EMAIL_FILE_PATH"]
+EMAIL_TIMEOUT = 20
+DEFAULT_FROM_EMAIL = SERVER_EMAIL = env.str("FERRY_NOTIFY_FROM", "") or (
+    f"ferry@{ALLOWED_HOSTS[-1] if FERRY_URL else 'localhost'}"
+)
 
 INSTALLED_APPS = [
     "django.contrib.admin",
@@ -108,12 +132,14 @@ INSTALLED_APPS = [
     "webapp.accounts",
     "webapp.search",
     "webapp.transport",
+    "webapp.jobs",
     "webapp.api",
 ]
 
 MIDDLEWARE = [
     "webapp.middleware.RequestIdMiddleware",
     "webapp.health.HealthMiddleware",
+    "webapp.metrics.MetricsMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "webapp.middleware.ContentPolicyMiddleware",
@@ -190,12 +216,19 @@ SPECTACULAR_SETTINGS = api.SPECTACULAR_SETTINGS
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "filters": {"request_id": {"()": "webapp.middleware.RequestIdFilter"}},
+    "filters": {"marks": {"()": "workers.logs.Marks"}},
     "formatters": {
-        "line": {"format": "%(asctime)s %(levelname)s %(name)s [%(request_id)s] %(message)s"},
+        "line": {"format": "%(asctime)s %(levelname)s %(name)s [%(mark)s] %(message)s"},
+        "json": {"()": "workers.logs.JsonLines"},
     },
     "handlers": {
-        "console": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["request_id"]},
+        "console": {
+            "class": "logging.StreamHandler",
+            "formatter": environment.one_of(
+                "FERRY_LOG_FORMAT", env.str("FERRY_LOG_FORMAT", "line"), "line", "json"
+            ),
+            "filters": ["marks"],
+        },
     },
     "root": {"handlers": ["console"], "level": env.str("FERRY_LOG_LEVEL", "INFO").upper()},
     "loggers": {

@@ -13,6 +13,9 @@ urlpatterns = [
     path("accounts/", include("webapp.accounts.urls")),
     path("api/", include("webapp.api.urls")),
     path("transport/", include("webapp.transport.urls")),
+    path("jobs/", include("webapp.jobs.urls")),
+    path("models/", include("webapp.jobs.model_urls")),
+    path("status/", include("webapp.status.urls")),
     path("", include("webapp.search.urls")),
 ]
 

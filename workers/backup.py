@@ -95,11 +95,12 @@ class _Writer:
 
     def fill(self, *, secret_key: bool) -> None:
         """Rows, files, manifest."""
-        with self._zip, snapshot():
-            for model in archive.tables():
-                self._table(model)
-            libraries = list(Library.objects.order_by("pk"))
-            versions = list(ModelVersion.objects.order_by("pk"))
+        with self._zip:
+            with snapshot():
+                for model in archive.tables():
+                    self._table(model)
+                libraries = list(Library.objects.order_by("pk"))
+                versions = list(ModelVersion.objects.order_by("pk"))
             for library in libraries:
                 self._library(library)
             for row in versions:

@@ -151,7 +151,7 @@ class Batcher(Generic[Item, Result]):
             yield
         finally:
             with self._changed:
-                heir = self._waiting[0] if self._waiting else None
+                heir = next((entry for entry in self._waiting if not entry.leads), None)
                 if heir is None:
                     self._busy -= 1
                 else:
@@ -190,7 +190,9 @@ class Batcher(Generic[Item, Result]):
             entry.fault = Gone("The caller has gone.")
         elif now >= entry.deadline:
             self._note_dropped("late")
-            entry.fault = Late("The deadline passed before it was this question's turn. Try again in a moment.")
+            entry.fault = Late(
+                "The deadline passed before it was this question's turn. Try again in a moment."
+            )
         if entry.fault is not None:
             entry.woken.set()
         return entry.fault is None
@@ -201,7 +203,11 @@ class Batcher(Generic[Item, Result]):
             self._settle(batch)
         finally:
             taken = max(self._clock() - started, 1e-6)
-            self._rate = (1 - _RECENT) * self._rate + _RECENT * len(batch) / taken if self._rate else len(batch) / taken
+            self._rate = (
+                (1 - _RECENT) * self._rate + _RECENT * len(batch) / taken
+                if self._rate
+                else len(batch) / taken
+            )
             for entry in batch:
                 entry.woken.set()
 
@@ -211,7 +217,7 @@ class Batcher(Generic[Item, Result]):
             results = self._work([entry.item for entry in batch])
             for entry, result in zip(batch, results, strict=True):
                 entry.result = result
-        except Exception as fault:
+        except Exception as fault:  # noqa: BLE001  it is raised where the item came from
             if len(batch) == 1:
                 batch[0].fault = fault
                 return

@@ -14,10 +14,13 @@ from dataclasses import dataclass
 
 @dataclass(eq=False)
 class Call:
-    """One request. ``deadline`` on the clock of ``time.monotonic``; ``gone`` once nobody waits any more."""
+    """One request. ``deadline`` on the clock of ``time.monotonic``; ``gone`` once nobody waits any more; ``model`` is
+    the hash of the model that has answered.
+    """
 
     deadline: float = float("inf")
     gone: bool = False
+    model: str = ""
 
     @property
     def left(self) -> float:

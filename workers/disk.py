@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from django.conf import settings
-from django.core.cache import cache
 from django.db import connection
 
 #: kind → what it is, in words; each is a folder of that name
@@ -24,16 +24,17 @@ KINDS = {
 #: free space below which something is wrong, and below which somebody should look, in bytes
 TOO_LITTLE = 500_000_000
 LITTLE = 5_000_000_000
-REMEMBERED = 30  # seconds that a count holds: a large folder takes a while
+REMEMBERED = 30.0  # seconds that a count holds: a large folder takes a while
+_known: dict[Path, tuple[float, dict[str, Any]]] = {}
 
 
 def usage() -> dict[str, Any]:
     """Bytes by kind, and free and total bytes of the disk: ``{"kinds": [{"kind", "title", "bytes"}], "free", …}``."""
-    found = cache.get("ferry:disk")
-    if found is None:
-        found = measure()
-        cache.set("ferry:disk", found, REMEMBERED)
-    return found
+    now, data = time.monotonic(), settings.FERRY_DATA
+    known = _known.get(data)
+    if known is None or now - known[0] > REMEMBERED:
+        known = _known[data] = (now, measure())
+    return known[1]
 
 
 def measure() -> dict[str, Any]:

@@ -7,6 +7,8 @@ library, even without a row, because the row may be in a backup.
 
 from __future__ import annotations
 
+import os
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
@@ -26,6 +28,7 @@ from workers.models import Job, Library, ModelVersion
 
 FAULT, NOTE = "fault", "note"
 MOST_NAMED = 20
+HIDDEN_NAMES = r"FERRY_\w+_(KEY|SECRET|TOKEN|PASSWORD)"
 OLD_BACKUP = timedelta(days=7)
 
 
@@ -377,6 +380,7 @@ def _secrets() -> Iterator[str]:
 
     yield settings.SECRET_KEY
     yield settings.FERRY_WEBHOOK_SECRET
+    yield from (value for name, value in os.environ.items() if re.fullmatch(HIDDEN_NAMES, name))
     yield settings.EMAIL_HOST_PASSWORD
     yield str(settings.DATABASES["default"].get("PASSWORD") or "")
     for address in (settings.REDIS_URL, settings.VECTOR_STORE):

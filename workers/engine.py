@@ -1,31 +1,38 @@
 """One model and the open libraries of this process, shared by all its threads.
 
 Loaded at the first question or by :meth:`Engine.warm_in_background`. Before every answer the stamps of the library
-folders are compared, so that an import, a deletion or a promoted model is seen by the next question; the answers under
-way keep what they have.
+folders are compared, so that an import or a deletion is seen by the next question. A promoted model is loaded and
+rehearsed in the background while the one before goes on answering; one that cannot be loaded changes nothing but what
+:meth:`Engine.ready` says. The answers under way keep what they have.
+
+Searches in words are worked on in batches (:mod:`.batching`) where there are bounds for them.
 """
 
 from __future__ import annotations
 
+import gc
 import logging
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from django.conf import settings
 from django.db import connections
 
-from workers import catalogue, registry, science
+from workers import calls, catalogue, metrics, registry, science
+from workers.batching import Batcher, Gone, Late, Limits
 from workers.errors import Busy, NotFound
 
 log = logging.getLogger(__name__)
 
 MODEL_CHECK_SECONDS = 2.0
 WARM_AGAIN_SECONDS = 5.0
+PROMOTE_AGAIN_SECONDS = 30.0
 
 Stamp = tuple[int, int, int]
 
@@ -47,7 +54,13 @@ class Engine:
     """Answers the verbs of the door. ``tools`` is :mod:`workers.science` or, in tests, something with its functions."""
 
     def __init__(
-        self, tools: Any = science, *, searches: int = 4, wait: float = 20.0, threads: int = 0
+        self,
+        tools: Any = science,
+        *,
+        searches: int = 4,
+        wait: float = 20.0,
+        threads: int = 0,
+        batches: Limits | None = None,
     ) -> None:
         self._tools = tools
         self._wait = wait
@@ -56,8 +69,13 @@ class Engine:
         self._changing = threading.Lock()
         self._loaded: Loaded | None = None
         self._model_folder: tuple[float, Path] | None = None
+        self._promoting: Path | None = None
+        self._refused: tuple[Path, float, str] | None = None  # a promoted model, when it failed, and why
         self._warm = False
         self._fault = "The model is being loaded."
+        self._batcher: Batcher[tuple[Any, Any], Any] | None = None
+        if batches is not None:
+            self._batcher = Batcher(_rank_together, batches, metrics.BATCHES)
 
     def answer(self, verb: str, arguments: Mapping[str, Any]) -> Any:
         """Call ``verb`` of the tools. Raises BadInput, NotFound or Busy."""
@@ -70,18 +88,23 @@ class Engine:
             return act(loaded, **self._chosen(loaded, arguments))
 
     def loaded(self) -> Loaded:
-        """Model and libraries as they are on the disk now. Raises Busy when the model cannot be loaded."""
+        """Model and libraries to answer with now. Raises Busy when the first model cannot be loaded."""
         folder = self._active_folder()
-        stamps = self._stamps(folder)
         now = self._loaded
-        if now is not None and now.folder == folder and now.stamps == stamps:
+        if now is not None and now.folder != folder:
+            self._promote(folder)
+            folder = now.folder
+        elif self._refused is not None:  # the promotion that failed was taken back
+            self._refused = None
+        stamps = self._stamps(folder)
+        if now is not None and now.stamps == stamps:
             return now
         with self._changing:
             now = self._loaded
-            if now is None or now.folder != folder or now.stamps != stamps:
-                self._loaded = self._load(
-                    folder, stamps, now if now is not None and now.folder == folder else None
-                )
+            if now is None:
+                self._loaded = self._serve(self._load(folder, stamps, None))
+            elif now.folder == folder and now.stamps != stamps:
+                self._loaded = self._serve(self._load(folder, stamps, now))
             assert self._loaded is not None
             return self._loaded
 
@@ -90,11 +113,14 @@ class Engine:
         loaded = self._loaded
         if not self._warm or loaded is None:
             return {"ready": False, "problem": self._fault}
+        faults = dict(loaded.faults)
+        if self._refused is not None:
+            faults["model"] = self._refused[2]
         return {
             "ready": True,
             "model": loaded.model.fingerprint,
             "libraries": len(loaded.libraries),
-            "faults": dict(loaded.faults),
+            "faults": faults,
         }
 
     def stale(self) -> frozenset[str]:
@@ -115,13 +141,14 @@ class Engine:
         """Load everything and answer one question."""
         started = time.monotonic()
         loaded = self.loaded()
-        self._tools.rehearse(loaded)
+        with self._turn():
+            self._tools.rehearse(loaded)
         self._warm = True
         log.info(
             "ready after %.1f s: %d libraries, model %s",
             time.monotonic() - started,
             len(loaded.libraries),
-            loaded.model.fingerprint[:12],
+            _name(loaded),
         )
 
     def _warm_up(self) -> None:
@@ -136,14 +163,73 @@ class Engine:
         finally:
             connections.close_all()
 
+    # -- another model
+
+    def _promote(self, folder: Path) -> None:
+        """Begin to load the model in ``folder`` in the background, unless that is under way or has just failed."""
+        with self._changing:
+            refused = self._refused
+            failed = refused is not None and refused[0] == folder
+            if failed and refused is not None and time.monotonic() - refused[1] < PROMOTE_AGAIN_SECONDS:
+                return
+            if self._promoting is not None or self._loaded is None or self._loaded.folder == folder:
+                return
+            self._promoting = folder
+        threading.Thread(target=self._replace, args=(folder,), name="promotion", daemon=True).start()
+
+    def _replace(self, folder: Path) -> None:
+        """Load and rehearse the model in ``folder``, then let it answer; where that fails, leave everything."""
+        started = time.monotonic()
+        try:
+            loaded = self._load(folder, self._stamps(folder), None)
+            self._tools.rehearse(loaded)
+            with self._changing:
+                self._loaded = self._serve(loaded)
+                self._refused = None
+            gc.collect()  # the model before, as soon as its last answer is given
+            log.info("model %s answers after %.1f s", _name(loaded), time.monotonic() - started)
+        except Exception as error:
+            self._refused = (folder, time.monotonic(), f"The promoted model cannot be used: {error}")
+            log.exception("the promoted model in %s cannot be used; the one before goes on answering", folder)
+        finally:
+            self._promoting = None
+            connections.close_all()
+
+    def _serve(self, loaded: Loaded) -> Loaded:
+        """``loaded`` with its searches in words gathered into batches."""
+        if self._batcher is not None:
+            loaded.searcher.rank = partial(self._ranked, loaded.searcher)
+        metrics.model_loaded(loaded.model.fingerprint, len(loaded.libraries))
+        return loaded
+
+    # -- turns
+
+    def _ranked(self, searcher: Any, question: Any) -> Any:
+        """The ranking of ``question`` as part of a batch; meanwhile another may have this one's turn."""
+        assert self._batcher is not None
+        call = calls.current()
+        self._turns.release()
+        try:
+            return self._batcher.submit(
+                (searcher, question), cost=question.cost, deadline=call.deadline, gone=lambda: call.gone
+            )
+        finally:
+            self._turns.acquire()
+
     @contextmanager
     def _turn(self) -> Iterator[None]:
-        if not self._turns.acquire(timeout=self._wait):
-            raise Busy(
-                f"Too many questions are waiting; none ended within {self._wait:.0f} s. Try again in a moment."
-            )
+        """Be one of so many at work. Raises Busy when none ends in time, Late and Gone as the batcher does."""
+        call = calls.current()
+        with metrics.WAITING.track_inprogress():
+            if not self._turns.acquire(timeout=min(self._wait, call.left)):
+                metrics.BATCHES.dropped("late")
+                raise Late("Too many questions are waiting; none ended in time. Try again in a moment.")
         try:
-            yield
+            if call.gone:
+                metrics.BATCHES.dropped("gone")
+                raise Gone("The caller has gone.")
+            with metrics.WORKING.track_inprogress():
+                yield
         finally:
             self._turns.release()
 
@@ -218,12 +304,38 @@ class Engine:
         return Loaded(folder, model, libraries, stamps, searcher, frozenset(stale), faults)
 
 
+def _rank_together(items: Sequence[tuple[Any, Any]]) -> list[Any]:
+    """The ranking of each question by its own searcher; those of one searcher together."""
+    found: list[Any] = [None] * len(items)
+    own: dict[int, list[int]] = {}
+    for place, (searcher, _) in enumerate(items):
+        own.setdefault(id(searcher), []).append(place)
+    for places in own.values():
+        rankings = items[places[0]][0].rank_many([items[place][1] for place in places])
+        for place, ranking in zip(places, rankings, strict=True):
+            found[place] = ranking
+    return found
+
+
+def _name(loaded: Loaded) -> str:
+    return str(loaded.model.fingerprint)[:12]
+
+
 def _user_folders() -> list[Path]:
     root = settings.FERRY_DATA / "libraries"
     try:
         return sorted(path for path in root.iterdir() if not path.name.endswith(".building"))
     except OSError:
         return []
+
+
+def _limits() -> Limits | None:
+    """The bounds of batches that the settings give; None where batches are off."""
+    if settings.FERRY_BATCH < 2:
+        return None
+    return Limits(
+        items=settings.FERRY_BATCH, wait=settings.FERRY_BATCH_WAIT_MS / 1000, queue=settings.FERRY_QUEUE
+    )
 
 
 _shared: Engine | None = None
@@ -239,6 +351,7 @@ def shared() -> Engine:
                 searches=settings.FERRY_SEARCHES,
                 wait=settings.FERRY_SEARCH_WAIT,
                 threads=settings.FERRY_THREADS,
+                batches=_limits(),
             )
         return _shared
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from django.conf import settings
 
-from workers import engine, films, remote
+from workers import calls, engine, films, remote
 from workers.errors import BadInput, Busy, NotFound
 
 __all__ = [
@@ -221,5 +221,9 @@ def _ids(libraries: Ids) -> list[str] | None:
 
 def _ask(verb: str, **arguments: Any) -> Any:
     if settings.FERRY_INFERENCE == "queue":
-        return remote.ask(verb, arguments)
-    return engine.shared().answer(verb, arguments)
+        answer = remote.ask(verb, arguments)
+    else:
+        answer = engine.shared().answer(verb, arguments)
+    if isinstance(answer, dict) and isinstance(answer.get("model"), str):
+        calls.current().model = answer["model"]
+    return answer

@@ -18,8 +18,9 @@ class Marks(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Always true."""
-        record.request_id, record.job_id = request_id.get(), job_id.get()
-        record.mark = record.request_id or (f"job {record.job_id}" if record.job_id else "-")
+        request, job = request_id.get(), job_id.get()
+        marks = {"request_id": request, "job_id": job, "mark": request or (f"job {job}" if job else "-")}
+        vars(record).update(marks)
         return True
 
 

@@ -30,7 +30,7 @@ PATIENCE = 300.0  # seconds that another process may take
 COPIES = 2
 
 
-def migrate(say: Callable[[str], object] = lambda text: None) -> list[str]:
+def migrate(say: Callable[[str], object] = str) -> list[str]:
     """Apply what is pending, and lay triggers and roles anew; what was applied, as ``app.name``.
 
     Raises Busy when another process migrates for too long, or with the step that failed and the way back.

@@ -11,7 +11,6 @@ import hashlib
 import hmac
 import json
 import logging
-import math
 from collections.abc import Mapping
 from typing import Any
 from urllib.error import HTTPError
@@ -97,11 +96,7 @@ def notice(job: Job, state: str) -> dict[str, Any]:
             "owner": job.owner.get_username() if job.owner is not None else None,
             "finished": job.finished.isoformat() if job.finished else None,
             "seconds": seconds,
-            "metrics": {
-                name: value
-                for name, value in job.progress.get("metrics", {}).items()
-                if math.isfinite(value)  # JSON has no other numbers
-            },
+            "metrics": job.progress.get("metrics", {}),
             "error": error,
         },
     }

@@ -12,7 +12,7 @@ import json
 import os
 import shutil
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
@@ -203,15 +203,13 @@ def _into_new_file(manifest: Mapping[str, Any], stage: Path, kept: Path) -> None
         connections[STAGED].close()
         del connections[STAGED], connections.databases[STAGED]
     place = Path(str(connection.settings_dict["NAME"]))
-    with _swapped(stage, kept):
+    aside = kept if worth_keeping else stage / "worthless"
+    with _swapped(stage, kept) as move:
         connections.close_all()
-        for ending in ("-wal", "-shm", ""):
-            old = place.with_name(place.name + ending)
-            if old.exists() and worth_keeping:
-                kept.mkdir(exist_ok=True)
-                old.rename(kept / old.name)
-            old.unlink(missing_ok=True)
-        made.rename(place)
+        for old in (place.with_name(place.name + ending) for ending in ("-wal", "-shm", "")):
+            if old.exists():
+                move(old, aside / old.name)
+        move(made, place)
 
 
 def _load(into: Any, manifest: Mapping[str, Any], stage: Path) -> None:
@@ -228,7 +226,8 @@ def _load(into: Any, manifest: Mapping[str, Any], stage: Path) -> None:
     ]
     MigrationExecutor(into).migrate(last)
     earlier = loader.project_state(then).apps
-    named, plain = [], []
+    named: list[tuple[Any, str, list[str]]] = []
+    plain: list[tuple[Any, str, list[str]]] = []
     for label, facts in manifest["tables"].items():
         model = earlier.get_model(label)
         names = any(map(archive.is_permission, archive.fields(model)))
@@ -297,8 +296,11 @@ def _drop_tables() -> None:
 
 
 @contextmanager
-def _swapped(stage: Path, kept: Path) -> Iterator[None]:
-    """Put the unpacked folders in place of those there, and take all of it back if what follows fails."""
+def _swapped(stage: Path, kept: Path) -> Iterator[Callable[[Path, Path], None]]:
+    """Put the unpacked folders in place of those there, and take all of it back if what follows fails.
+
+    Gives what moves a file so that this is taken back too.
+    """
     data: Path = settings.FERRY_DATA
     done: list[tuple[Path, Path]] = []
 
@@ -318,7 +320,7 @@ def _swapped(stage: Path, kept: Path) -> Iterator[None]:
                 move(new, there)
                 if name == archive.SECRET:
                     there.chmod(0o600)
-        yield
+        yield move
     except BaseException:
         for source, target in reversed(done):
             target.rename(source)

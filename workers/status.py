@@ -75,7 +75,8 @@ def pending_migrations() -> list[str]:
 
 
 def queues() -> list[dict[str, Any]]:
-    """For each queue: jobs that wait and run, the age of the oldest that waits, workers that listen."""
+    """For each queue: jobs that wait and run, the age of the oldest that waits, workers that listen, and whether there
+    has to be one (none for inference where the web server answers itself)."""
     from workers.celery import QUEUES
 
     waiting = Job.objects.filter(state=Job.State.QUEUED).values("queue")
@@ -90,6 +91,7 @@ def queues() -> list[dict[str, Any]]:
             "running": running.get(name, 0),
             "oldest_waiting": (now - counts[name]["first"]).total_seconds() if name in counts else None,
             "workers": board.workers_on(name),
+            "needed": name != "inference" or settings.FERRY_INFERENCE == "queue",
         }
         for name in QUEUES
     ]
@@ -115,7 +117,8 @@ def workers() -> list[dict[str, Any]]:
 def models() -> list[dict[str, Any]]:
     """What answers in every area and slot: version (0: the shipped one), hash, and whether its files are there."""
     places = set(ModelVersion.objects.values_list("area", "slot"))
-    places |= {(card.parent.name, "") for card in settings.FERRY_MODELS.glob("*/card.json")}
+    shipped = (card.parent.name.partition("-") for card in settings.FERRY_MODELS.glob("*/card.json"))
+    places |= {(area, slot) for area, _, slot in shipped}
     out = []
     for area, slot in sorted(places):
         active = registry.active(area, slot)
@@ -191,6 +194,8 @@ def troubles(found: Mapping[str, Any]) -> list[str]:
     ]
     if found["disk"]["free"] < disk.LITTLE:
         out.append(f"Only {found['disk']['free'] / 1e9:.1f} GB of the disk are free.")
+    if any(queue["queue"] == "inference" and queue["needed"] > queue["workers"] for queue in found["queues"]):
+        out.append("No inference worker answers, so nothing can be searched.")
     missing = [entry for entry in found["models"] if not entry["present"]]
     out += [f"The files of the model in use for {entry['area']} are gone." for entry in missing]
     if found["libraries"]["stale"]:

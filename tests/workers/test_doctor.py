@@ -167,9 +167,11 @@ def test_a_redis_that_is_away_is_told_without_its_password(settings):
 
 def test_no_secret_leaves_the_house(settings, monkeypatch):
     settings.FERRY_WEBHOOK_SECRET = "the-hook-secret"
-    leaky = doctor.Finding(f"it said {settings.SECRET_KEY} and the-hook-secret", items=("the-hook-secret",))
+    monkeypatch.setenv("FERRY_METRICS_TOKEN", "the-token")
+    told = f"it said {settings.SECRET_KEY} and the-hook-secret, the-token"
+    leaky = doctor.Finding(told, items=("the-hook-secret",))
     monkeypatch.setattr(doctor, "CHECKS", (("leaky", lambda: iter([leaky]), None),))
     text = json.dumps(doctor.examine(), ensure_ascii=False)
-    assert "it said … and …" in text
+    assert "it said … and …, …" in text
     assert settings.SECRET_KEY not in text
     assert "the-hook-secret" not in text

@@ -61,10 +61,15 @@ def test_queues_count_what_waits_and_runs():
     rows = {row["queue"]: row for row in status.queues()}
     assert (rows["training"]["waiting"], rows["training"]["running"]) == (2, 1)
     assert rows["training"]["oldest_waiting"] == pytest.approx(7200, abs=5)
-    assert rows["indexing"] == {
-        "queue": "indexing", "waiting": 0, "running": 0, "oldest_waiting": None, "workers": 0,
-    }  # fmt: skip
+    idle = {"queue": "indexing", "waiting": 0, "running": 0, "oldest_waiting": None, "workers": 0}
+    assert rows["indexing"] == {**idle, "needed": True}
     assert "training" in status.troubles(status.report())[0]
+
+
+def test_an_inference_worker_is_missed_only_where_one_has_to_answer(settings):
+    assert status.troubles(status.report()) == []
+    settings.FERRY_INFERENCE = "queue"
+    assert "inference worker" in status.troubles(status.report())[0]
 
 
 def test_workers_are_alive_or_silent(settings):

@@ -6,7 +6,6 @@ import logging
 import os
 import socket
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +20,14 @@ from workers.supervisor import Child, Supervisor
 
 log = logging.getLogger(__name__)
 
-#: The workers beside the web server, each a process of its own, so that nothing waits behind a training. Training runs
-#: in a thread: CUDA does not survive a fork. Imports run in children, two at a time, so that a check need not wait.
-WORKERS = (
-    (("training",), ("--pool", "threads", "--concurrency", "1")),
-    (("indexing", "inference"), ("--pool", "prefork", "--concurrency", "2")),
-)
+#: How the worker of each queue runs: a process of its own each, so that nothing waits behind a training. Training runs
+#: in a thread, because CUDA does not survive a fork; imports in children, two at a time, so that a check need not wait;
+#: the threads that answer share one model.
+POOLS = {
+    "training": ("--pool", "threads", "--concurrency", "1"),
+    "indexing": ("--pool", "prefork", "--concurrency", "2"),
+    "inference": ("--pool", "threads", "--concurrency", "4"),
+}
 
 
 class Command(BaseCommand):
@@ -61,12 +62,9 @@ class Command(BaseCommand):
                 children = [Child("the web server", web_command(host, port, processes))]
                 if not no_worker:
                     children += [
-                        Child(
-                            f"the worker for {' and '.join(queues)}",
-                            worker_command(queues, pool),
-                            essential=False,
-                        )
-                        for queues, pool in WORKERS
+                        Child(f"the worker for {queue}", worker_command(queue), essential=False)
+                        for queue in POOLS
+                        if queue != "inference" or settings.FERRY_INFERENCE == "queue"
                     ]
                 ended = Supervisor(children).run()
         except Busy as error:
@@ -121,11 +119,11 @@ def web_command(host: str, port: int, processes: int) -> list[str]:
     return [sys.executable, "-m", "granian", *options.split(), "webapp.asgi:application"]
 
 
-def worker_command(queues: Sequence[str], pool: Sequence[str]) -> list[str]:
-    """The command line of one worker."""
+def worker_command(queue: str) -> list[str]:
+    """The command line of the worker of a queue."""
     options = "--loglevel WARNING --without-mingle --without-gossip --without-heartbeat"
-    listen = ["--app", "workers.celery", "worker", "--queues", ",".join(queues)]
-    return [sys.executable, "-m", "celery", "--quiet", *listen, *pool, *options.split()]
+    words = ["--app", "workers.celery", "worker", "--queues", queue, *POOLS[queue], *options.split()]
+    return [sys.executable, "-m", "celery", "--quiet", *words]
 
 
 def collect_static() -> bool:
