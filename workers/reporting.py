@@ -46,6 +46,7 @@ class Reporter:
         self._points: list[Measured] = []
         self._pace: deque[tuple[float, int]] = deque(maxlen=600)
         self._new = False
+        self._warned: set[str] = set()
         self._worked = 0.0
         self._furthest = 0  # of all attempts before this one
         self._began = time.monotonic()
@@ -80,6 +81,9 @@ class Reporter:
                 self._pace.append((now, done))
             while self._pace and now - self._pace[0][0] > RATE_OVER:
                 self._pace.popleft()
+            wrong = [name for name, value in metrics.items() if not math.isfinite(value)]
+            metrics = {name: value for name, value in metrics.items() if name not in wrong}
+            self._warn(wrong)
             self._state = {"done": done, "total": total, "metrics": metrics}
             if metrics:
                 figures = {name: value for name, value in metrics.items() if name != "epoch"}
@@ -92,6 +96,12 @@ class Reporter:
         with self._lock:
             self._lines.append(f"{time.strftime('%H:%M:%S')} {text}")
             self._new = True
+
+    def _warn(self, wrong: list[str]) -> None:
+        """Say once of each metric that it is no number any more: neither the database nor JSON knows NaN."""
+        for name in set(wrong) - self._warned:
+            self._lines.append(f"{time.strftime('%H:%M:%S')} {name} is not a finite number any more")
+        self._warned |= set(wrong)
 
     def flush(self) -> None:
         """Write what is new now. Raises LeaseLost when the job is somebody else's by now."""

@@ -207,3 +207,16 @@ def test_work_that_comes_further_each_time_is_not_given_up(kind):
     for _ in range(2 * jobs.MOST_ATTEMPTS):
         assert work.perform(str(job.pk)) == "queued"
         Job.objects.filter(pk=job.pk).update(not_before=None)
+
+
+def test_a_loss_that_is_no_number_is_told_and_stops_no_report(kind):
+    def diverge(parameters, job, progress):
+        progress.update(1, 2, loss=float("nan"), rate=0.1)
+        progress.update(2, 2, loss=float("inf"), rate=0.1)
+        return {}
+
+    job = kind(diverge)
+    assert work.perform(str(job.pk)) == "done"
+    job.refresh_from_db()
+    assert job.progress["metrics"] == {"rate": 0.1}
+    assert job.log_tail.count("loss is not a finite number") == 1
