@@ -27,7 +27,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from http.client import HTTPConnection
 from pathlib import Path
@@ -160,8 +160,23 @@ def running(command: Sequence[str], environment: dict[str, str], port: int, read
 
 
 @contextmanager
-def ferry(model: Path, library: Path, port: int, processes: int) -> Iterator[None]:
-    """The real server of so many web processes with ``library`` as its only one, on an empty data folder."""
+def ferry(
+    model: Path, library: Path, port: int, processes: int, options: Mapping[str, str] | None = None
+) -> Iterator[None]:
+    """The real server of so many web processes with ``library`` as its only one, on an empty data folder.
+
+    ``options`` are further environment variables.
+    """
+    with house_of(model, library) as environment:
+        command = [sys.executable, "manage.py", "serve", "--port", str(port), "--no-worker"]
+        command += ["--processes", str(processes)]
+        with running(command, {**environment, **(options or {})}, port, "/health/ready"):
+            yield
+
+
+@contextmanager
+def house_of(model: Path, library: Path) -> Iterator[dict[str, str]]:
+    """The environment of a Ferry whose only library is ``library``, on an empty data folder."""
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as scratch:
         home = Path(scratch) / "models" / "retrieval"
         home.mkdir(parents=True)
@@ -169,16 +184,12 @@ def ferry(model: Path, library: Path, port: int, processes: int) -> Iterator[Non
             if path.is_file():
                 shutil.copy(path, home / path.name)
         (home / "catalogue").symlink_to(library.resolve())
-        environment = {
+        yield {
             "FERRY_DATA": f"{scratch}/data",
             "FERRY_MODELS": f"{scratch}/models",
             "FERRY_RATE_ANONYMOUS": "off",
             "FERRY_LOG_LEVEL": "WARNING",
         }
-        command = [sys.executable, "manage.py", "serve", "--port", str(port), "--no-worker"]
-        command += ["--processes", str(processes)]
-        with running(command, environment, port, "/health/ready"):
-            yield
 
 
 @contextmanager

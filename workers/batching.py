@@ -15,7 +15,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypeVar
 
@@ -74,6 +74,7 @@ class Batcher(Generic[Item, Result]):
     """Calls ``work`` with several items at a time. Safe for many threads.
 
     ``work`` returns one result an item, in their order; it may be called again with single items after a fault.
+    ``around`` is entered before a batch is put together and left when it is done.
     """
 
     def __init__(
@@ -82,8 +83,10 @@ class Batcher(Generic[Item, Result]):
         limits: Limits | None = None,
         watch: Watch | None = None,
         clock: Callable[[], float] = time.monotonic,
+        around: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> None:
         self._work = work
+        self._around = around
         self.limits = limits or Limits()
         self._watch = watch
         self._clock = clock
@@ -140,7 +143,7 @@ class Batcher(Generic[Item, Result]):
 
     def _lead(self, own: _Entry[Item, Result]) -> None:
         """Work on one batch, which ``own`` is part of unless it is dropped, then hand the lane to the next."""
-        with self._lane():
+        with self._lane(), self._around():
             batch = self._gather(own)
             if batch:
                 self._run(batch)

@@ -32,6 +32,8 @@ log = logging.getLogger(__name__)
 
 MODEL_CHECK_SECONDS = 2.0
 WARM_AGAIN_SECONDS = 5.0
+#: how long a batch waits for searches under way to end, so as to be alone
+ALONE_SECONDS = 0.1
 PROMOTE_AGAIN_SECONDS = 30.0
 
 Stamp = tuple[int, int, int]
@@ -65,6 +67,7 @@ class Engine:
         self._tools = tools
         self._wait = wait
         self._threads = threads
+        self._searches = searches
         self._turns = threading.BoundedSemaphore(searches)
         self._changing = threading.Lock()
         self._loaded: Loaded | None = None
@@ -75,7 +78,7 @@ class Engine:
         self._fault = "The model is being loaded."
         self._batcher: Batcher[tuple[Any, Any], Any] | None = None
         if batches is not None:
-            self._batcher = Batcher(_rank_together, batches, metrics.BATCHES)
+            self._batcher = Batcher(_rank_together, batches, metrics.BATCHES, around=self._undisturbed)
 
     def answer(self, verb: str, arguments: Mapping[str, Any]) -> Any:
         """Call ``verb`` of the tools. Raises BadInput, NotFound or Busy."""
@@ -215,6 +218,22 @@ class Engine:
             )
         finally:
             self._turns.acquire()
+
+    @contextmanager
+    def _undisturbed(self) -> Iterator[None]:
+        """Have every turn while a batch is computed, as far as they come free soon.
+
+        The batch is many short operations that give up the interpreter's lock and want it back; threads that read
+        questions meanwhile would make it wait for each. Waiting for the turns also lets those before it join the batch.
+        """
+        held = 0
+        try:
+            for number in range(self._searches):
+                held += self._turns.acquire(timeout=self._wait if number == 0 else ALONE_SECONDS)
+            yield
+        finally:
+            for _ in range(held):
+                self._turns.release()
 
     @contextmanager
     def _turn(self) -> Iterator[None]:

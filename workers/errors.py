@@ -31,6 +31,10 @@ class Busy(Exception):
         self.retry_after = retry_after
 
 
+class TooMany(Busy):
+    """The caller has as many of something as one may have."""
+
+
 @contextmanager
 def translated() -> Iterator[None]:
     """Turn the science's errors into those of this floor; anything else is a fault of ours and passes."""

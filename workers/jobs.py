@@ -32,7 +32,7 @@ from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from workers import audit, events, kinds
-from workers.errors import BadInput, Busy, NotFound
+from workers.errors import BadInput, NotFound, TooMany
 from workers.models import Job
 
 log = logging.getLogger(__name__)
@@ -71,7 +71,7 @@ def submit(
     """Store a job and ring for it once the transaction is through.
 
     ``key`` is the sender's own: a second submission with it gives the job of the first. Raises BadInput for an unknown
-    kind or parameter, Busy when the owner has as many open jobs as one may have.
+    kind or parameter, TooMany when the owner has as many open jobs as one may have.
     """
     found = kinds.find(kind)
     values = kinds.plain(found.read(parameters))
@@ -82,7 +82,7 @@ def submit(
     if owner is not None:
         waiting = Job.objects.filter(owner=owner, state__in=Job.OPEN).count()
         if waiting >= settings.FERRY_JOBS_PER_USER:
-            raise Busy(
+            raise TooMany(
                 f"You have {waiting} jobs waiting or running, the most there may be. Wait for one, or stop one."
             )
     facts = {"kind": kind, "queue": found.queue, "parameters": values, "owner": owner, "name": name[:120]}

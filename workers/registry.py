@@ -7,6 +7,7 @@ rests on. What answered when, and who decided it, stays in the promotions, which
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -20,6 +21,9 @@ from django.db.models import Max
 from workers import audit
 from workers.errors import BadInput, NotFound
 from workers.models import Evaluation, Job, ModelVersion, Promotion
+
+#: an area, or an area and a slot, as the name of a folder
+NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,99}")
 
 
 @dataclass(frozen=True)
@@ -39,8 +43,11 @@ def active(area: str, slot: str = "") -> Active:
 
 
 def shipped(area: str, slot: str = "") -> Path:
-    """The folder of the model that ships with Ferry, whether or not there is one."""
-    return settings.FERRY_MODELS / (f"{area}-{slot}" if slot else area)
+    """The folder of the model that ships with Ferry, whether or not there is one. Raises NotFound for no such names."""
+    name = f"{area}-{slot}" if slot else area
+    if not NAME.fullmatch(name):
+        raise NotFound(f"There is no area '{name[:60]}'.")
+    return settings.FERRY_MODELS / name
 
 
 def resolve(folder: str) -> Path:

@@ -6,6 +6,7 @@ Token, phrase and motif rows are weighted points: a row's direction is its vecto
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,6 +28,42 @@ class TextEncoding:
     def wordings(self) -> np.ndarray:
         """The vectors by which texts are compared with texts, (n, width) float32."""
         return self.sentence if self.wording is None else self.wording
+
+    def alone(self, row: int) -> TextEncoding:
+        """Text ``row`` as a batch of one, without padding; a copy that does not keep the others in memory."""
+        size = int(self.mask[row].sum())
+        chosen = slice(row, row + 1)
+        return TextEncoding(
+            sentence=self.sentence[chosen].copy(),
+            tokens=self.tokens[chosen, :size].copy(),
+            phrases=self.phrases[chosen, :size].copy(),
+            mask=np.ones((1, size), bool),
+            spans=[self.spans[row]],
+            wording=None if self.wording is None else self.wording[chosen].copy(),
+        )
+
+
+def joined(parts: Sequence[TextEncoding]) -> TextEncoding:
+    """Encodings one after the other, padded to the longest; at least one."""
+    longest = max(part.mask.shape[1] for part in parts)
+
+    def padded(name: str) -> np.ndarray:
+        arrays = [getattr(part, name) for part in parts]
+        out = np.zeros((sum(map(len, arrays)), longest, *arrays[0].shape[2:]), arrays[0].dtype)
+        start = 0
+        for array in arrays:
+            out[start : start + len(array), : array.shape[1]] = array
+            start += len(array)
+        return out
+
+    return TextEncoding(
+        sentence=np.concatenate([part.sentence for part in parts]),
+        tokens=padded("tokens"),
+        phrases=padded("phrases"),
+        mask=padded("mask"),
+        spans=[span for part in parts for span in part.spans],
+        wording=np.concatenate([part.wordings for part in parts]),
+    )
 
 
 @dataclass(frozen=True)

@@ -16,10 +16,10 @@ import numpy as np
 import torch
 
 from mlcore.retrieval.data import Molecules, Row, featurise_all
-from mlcore.retrieval.encoding import MoleculeEncoding, TextEncoding
+from mlcore.retrieval.encoding import MoleculeEncoding, TextEncoding, joined
 from mlcore.retrieval.grains import TextSide
 from mlcore.retrieval.graphs import ragged_rows
-from mlcore.retrieval.model import RetrievalModel, concatenate, join_texts, molecule_side, split_shares
+from mlcore.retrieval.model import RetrievalModel, concatenate, molecule_side, split_shares
 from mlcore.retrieval.ranking import ranks, summary
 from mlcore.runtime.errors import InputError
 from mlcore.runtime.progress import Progress
@@ -111,7 +111,7 @@ def encode_texts(model: RetrievalModel, texts: Sequence[str], progress: Progress
     for first in range(0, len(texts), _BATCH):
         parts.append(model.encode_texts(texts[first : first + _BATCH]))
         progress.update(min(first + _BATCH, len(texts)), len(texts))
-    return join_texts(parts)
+    return joined(parts)
 
 
 def encode_rows(

@@ -1,8 +1,10 @@
 """The fine grains of ORMA in their corrected form: every pair scored from its own two members only.
 
-A *pair block* is ``a`` texts against ``b`` molecules, all ``a x b`` pairs at once. Padding never takes part: shares
-are zero where masked, and the pooled maximum runs over real rows only. Against the released code: masked marginals,
-the plan used as it is (soft) instead of its argmin, and softmax pooling with a real temperature instead of min-max.
+A *pair block* is ``a`` texts against ``b`` molecules, all ``a x b`` pairs at once: the same ``b`` for every text, or
+(molecule tensors with one more dimension ``a`` in front) each text against ``b`` molecules of its own. Padding never
+takes part: shares are zero where masked, and the pooled maximum runs over real rows only. Against the released code:
+masked marginals, the plan used as it is (soft) instead of its argmin, and softmax pooling with a real temperature
+instead of min-max.
 """
 
 from __future__ import annotations
@@ -33,12 +35,17 @@ class TextSide:
 
 @dataclass(frozen=True)
 class MoleculeSide:
-    """The molecules of a block, padded."""
+    """The molecules of a block, padded; (a, b, ...) instead of (b, ...) where each text has its own."""
 
     atoms: Tensor  # (b, atoms, fine) unit length
     atom_mask: Tensor  # (b, atoms) bool
     motifs: Tensor  # (b, motifs, fine) unit length
     motif_shares: Tensor  # (b, motifs) sums to one, zero where padded
+
+    def each(self) -> MoleculeSide:
+        """The same molecules as one of its own for each of ``b`` texts, (b, 1, ...)."""
+        parts = (self.atoms, self.atom_mask, self.motifs, self.motif_shares)
+        return MoleculeSide(*(part.unsqueeze(1) for part in parts))
 
 
 def pad(rows: Tensor, offsets: Tensor) -> tuple[Tensor, Tensor]:
@@ -61,8 +68,8 @@ def token_atom(text: TextSide, molecule: MoleculeSide, sharpness: Tensor) -> Ten
 
 def token_atom_parts(text: TextSide, molecule: MoleculeSide, sharpness: Tensor) -> Tensor:
     """What :func:`token_atom` averages: each token's pooled cosine, (a, b, tokens)."""
-    alike = torch.einsum("atd,bkd->abtk", text.tokens, molecule.atoms)
-    mask = molecule.atom_mask[None, :, None, :]
+    alike = _cosines(text.tokens, molecule.atoms)
+    mask = molecule.atom_mask.unsqueeze(-2)
     weights = torch.softmax((sharpness * alike).masked_fill(~mask, -1e4), dim=-1)
     return (weights * alike).sum(-1)
 
@@ -93,12 +100,16 @@ def sparse_transport(text: TextSide, molecule: MoleculeSide, *, k: int, gamma: f
     return solved.plan.view(cost.shape)
 
 
+def _cosines(left: Tensor, right: Tensor) -> Tensor:
+    """Of unit rows (a, t, d) with unit rows (b, k, d), or (a, b, k, d) for each of ``a`` its own: (a, b, t, k)."""
+    return torch.einsum("atd,abkd->abtk" if right.dim() == 4 else "atd,bkd->abtk", left, right)
+
+
 def _problems(text: TextSide, molecule: MoleculeSide) -> tuple[Tensor, Tensor, Tensor]:
     """Costs (a, b, tokens, motifs) and both marginals of all pairs of a block, without gradient."""
-    size = (len(text.phrases), len(molecule.motifs), text.phrases.shape[1], molecule.motifs.shape[1])
-    cost = 1 - torch.einsum("atd,bkd->abtk", text.phrases.detach(), molecule.motifs.detach())
-    rows = text.phrase_shares.detach().unsqueeze(1).expand(size[:3])
-    columns = molecule.motif_shares.detach().unsqueeze(0).expand(size[0], size[1], size[3])
+    cost = 1 - _cosines(text.phrases.detach(), molecule.motifs.detach())
+    rows = text.phrase_shares.detach().unsqueeze(1).expand(cost.shape[:3])
+    columns = molecule.motif_shares.detach().expand(*cost.shape[:2], cost.shape[3])
     return cost, rows, columns
 
 
@@ -109,11 +120,12 @@ def multitoken_motif(text: TextSide, molecule: MoleculeSide, plan: Tensor) -> Te
     the motif shares' average of ``cos(p_k, f_k)``. Gradients reach phrases and motifs, not the plan.
     """
     gathered = torch.einsum("abtk,atd->abkd", plan, text.phrases)
-    alike = (F.normalize(gathered, dim=-1, eps=1e-6) * molecule.motifs.unsqueeze(0)).sum(-1)
-    return torch.einsum("abk,bk->ab", alike, molecule.motif_shares)
+    alike = (F.normalize(gathered, dim=-1, eps=1e-6) * molecule.motifs).sum(-1)
+    return (alike * molecule.motif_shares).sum(-1)
 
 
 def mean_motif(text: TextSide, molecule: MoleculeSide) -> Tensor:
     """What :func:`multitoken_motif` becomes without transport: every motif meets the mean of all tokens (ablation)."""
     mean = F.normalize(torch.einsum("at,atd->ad", text.phrase_shares, text.phrases), dim=-1)
-    return torch.einsum("ad,bkd,bk->ab", mean, molecule.motifs, molecule.motif_shares)
+    centre = (molecule.motifs * molecule.motif_shares.unsqueeze(-1)).sum(-2)
+    return torch.einsum("ad,abd->ab" if centre.dim() == 3 else "ad,bd->ab", mean, centre)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from rdkit import Chem
 from torch import Tensor
+from torch.nn import functional as F
 
 from mlcore.retrieval import grains
 from mlcore.retrieval.config import OrmaConfig
@@ -24,8 +25,9 @@ from mlcore.runtime import weights
 from mlcore.runtime.errors import ModelError
 
 _ENCODE_BATCH = 64
-#: tokens times molecules that are scored at once: fewer blocks start fewer operations, more blocks hold less padding
-_BLOCK = 1024
+#: of what is scored at once, in tokens times atoms: most that may be padding (more blocks start more operations), and
+#: most of all (more does not stay in the processor's cache)
+_WASTE, _HELD = 40_000, 250_000
 
 
 class RetrievalModel:
@@ -128,66 +130,67 @@ class RetrievalModel:
     def rerank_many(
         self, text: TextEncoding, rows: Sequence[int], molecules: Sequence[MoleculeEncoding]
     ) -> list[RerankScores]:
-        """The same for several texts at once, each of ``rows`` against its own of ``molecules`` (one or more)."""
-        side = text_sides(text, rows)
-        fine = [np.zeros((2, len(own)), np.float32) for own in molecules]
-        most = max(len(own) for own in molecules)
-        groups = max(1, min(most // 8, side.tokens.shape[1] * most // _BLOCK))
-        by_size = [np.argsort(np.diff(own.atom_offsets), kind="stable") for own in molecules]
-        for chosen in zip(*(np.array_split(order, groups) for order in by_size), strict=True):
-            scores = torch.stack(self.network.fine_scores(side, molecule_sides(molecules, chosen))).numpy()
-            for place, numbers in enumerate(chosen):
-                fine[place][:, numbers] = scores[:, place, : len(numbers)]
-        found = []
-        for row, own, (phrase, token) in zip(rows, molecules, fine, strict=True):
-            sentence = own.vectors @ text.sentence[row]
-            total = self.network.combine(*map(torch.from_numpy, (sentence, phrase, token)))
-            found.append(RerankScores(total.numpy(), sentence, phrase, token))
-        return found
+        """The same for several texts at once, each of ``rows`` against its own of ``molecules``."""
+        everything = molecules[0] if len(molecules) == 1 else concatenate(molecules)
+        owner = np.repeat(np.asarray(rows), [len(own) for own in molecules])
+        phrase, token = np.zeros((2, len(owner)), np.float32)
+        for pairs in _blocks(text.mask.sum(1)[owner], np.diff(everything.atom_offsets)):
+            block = self.network.fine_scores(
+                text_sides(text, owner[pairs]), molecule_side(everything, pairs).each()
+            )
+            phrase[pairs], token[pairs] = block[0][:, 0], block[1][:, 0]
+        sentence = np.einsum("pd,pd->p", everything.vectors, text.sentence[owner])
+        total = self.network.combine(*map(torch.from_numpy, (sentence, phrase, token))).numpy()
+        ends = np.cumsum([len(own) for own in molecules])[:-1]
+        parts = zip(*(np.split(values, ends) for values in (total, sentence, phrase, token)), strict=True)
+        return [RerankScores(*part) for part in parts]
+
+
+def _blocks(tokens: np.ndarray, atoms: np.ndarray) -> Iterator[np.ndarray]:
+    """Pairs (n,) of texts and molecules of such sizes, divided so that little is padded and little is held at once."""
+    scale = np.ceil(np.log2(np.maximum(tokens, 8)))
+    order = np.lexsort((-atoms, -scale))
+    start = 0
+    while start < len(order):
+        rest = order[start:]
+        longest = atoms[rest[0]]
+        waste = np.cumsum(tokens[rest] * (longest - atoms[rest]))
+        held = np.arange(1, len(rest) + 1) * longest * tokens[rest[0]]
+        fits = (scale[rest] == scale[rest[0]]) & (waste <= _WASTE) & (held <= _HELD)
+        count = max(1, len(rest) if fits.all() else int(np.argmin(fits)))
+        yield rest[:count]
+        start += count
 
 
 def text_side(text: TextEncoding, row: int) -> TextSide:
     """One text as a block of one."""
-    return text_sides(text, [row])
+    return text_sides(text, np.array([row]))
 
 
-def text_sides(text: TextEncoding, rows: Sequence[int]) -> TextSide:
-    """The chosen texts as a padded block."""
-    chosen = list(rows)
-    mask = text.mask[chosen]
-    size = int(mask.sum(1).max())
-    tokens, token_shares = split_shares(torch.from_numpy(text.tokens[chosen, :size]))
-    phrases, phrase_shares = split_shares(torch.from_numpy(text.phrases[chosen, :size]))
-    return TextSide(tokens, phrases, token_shares, phrase_shares, torch.from_numpy(mask[:, :size]))
+def text_sides(text: TextEncoding, rows: np.ndarray) -> TextSide:
+    """The chosen texts as a padded block; one may be chosen more than once."""
+    size = int(text.mask[rows].sum(1).max())
+    different, place = np.unique(rows, return_inverse=True)
+    chosen = torch.from_numpy(place)
+    tokens, token_shares = split_shares(torch.from_numpy(text.tokens[different, :size]))
+    phrases, phrase_shares = split_shares(torch.from_numpy(text.phrases[different, :size]))
+    mask = torch.from_numpy(text.mask[different, :size])
+    return TextSide(*(each[chosen] for each in (tokens, phrases, token_shares, phrase_shares, mask)))
 
 
 def molecule_side(molecules: MoleculeEncoding, rows: np.ndarray) -> MoleculeSide:
     """The chosen molecules as a padded block."""
-    side = molecule_sides([molecules], [rows])
-    return MoleculeSide(side.atoms[0], side.atom_mask[0], side.motifs[0], side.motif_shares[0])
 
+    def padded(values: np.ndarray, offsets: np.ndarray) -> tuple[Tensor, Tensor]:
+        starts, lengths = offsets[rows], offsets[rows + 1] - offsets[rows]
+        slots = np.arange(max(int(lengths.max()), 1))
+        mask = slots < lengths[:, None]
+        index = torch.from_numpy(np.where(mask, starts[:, None] + slots, 0))
+        real = torch.from_numpy(mask)
+        return F.embedding(index, torch.from_numpy(values)).mul_(real.unsqueeze(2)), real
 
-def molecule_sides(molecules: Sequence[MoleculeEncoding], rows: Sequence[np.ndarray]) -> MoleculeSide:
-    """The chosen rows of each encoding as one padded block, each text's own: (encodings, most rows, ...)."""
-    most = max(len(numbers) for numbers in rows)
-
-    def padded(values: str, bounds: str) -> tuple[Tensor, Tensor]:
-        offsets = [np.asarray(getattr(own, bounds)) for own in molecules]
-        sizes = [np.diff(each)[numbers] for each, numbers in zip(offsets, rows, strict=True)]
-        longest = max(1, *(int(each.max(initial=0)) for each in sizes))
-        slots = np.arange(longest)
-        mask = np.zeros((len(molecules), most, longest), bool)
-        out = np.zeros((*mask.shape, getattr(molecules[0], values).shape[1]), np.float32)
-        for place, (own, starts, lengths, numbers) in enumerate(
-            zip(molecules, offsets, sizes, rows, strict=True)
-        ):
-            real = slots < lengths[:, None]
-            mask[place, : len(numbers)] = real
-            out[place, : len(numbers)][real] = getattr(own, values)[(starts[numbers, None] + slots)[real]]
-        return torch.from_numpy(out), torch.from_numpy(mask)
-
-    atoms, atom_mask = padded("atoms", "atom_offsets")
-    motifs, shares = split_shares(padded("motifs", "motif_offsets")[0])
+    atoms, atom_mask = padded(molecules.atoms, molecules.atom_offsets)
+    motifs, shares = split_shares(padded(molecules.motifs, molecules.motif_offsets)[0])
     return MoleculeSide(atoms=atoms, atom_mask=atom_mask, motifs=motifs, motif_shares=shares)
 
 

@@ -1,7 +1,9 @@
 """The text transformer as a search runs it: the same network in int8, float32 where int8 is not to be had.
 
 Weights are rounded to int8 with one scale a row (they are shipped that way, so nothing is lost), activations with one
-scale a batch; query, key and value are one product. What that saves, and how far ranks move by it, is measured by
+scale a token; query, key and value are one product. Nothing that happens to a token depends on other texts: the tokens
+of all texts lie one after the other without padding, and texts attend in groups of one length. A text therefore gets
+the same states alone and among others. What int8 saves, and how far ranks move by it, is measured by
 ``python -m benchmarks.quick``.
 """
 
@@ -9,6 +11,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from itertools import groupby
 from typing import Any
 
 import torch
@@ -19,6 +22,8 @@ from transformers import BertModel
 Linear = Callable[[Tensor], Tensor]
 Norm = tuple[Tensor, Tensor, float]
 _INT8_ENGINES = ("x86", "fbgemm", "onednn")
+#: an activation of one becomes 127 above this
+_ZERO = 128
 
 
 def has_int8() -> bool:
@@ -40,18 +45,44 @@ class QuickTransformer:
         self._layers = [_layer(layer, made) for layer in bert.encoder.layer]
 
     def __call__(self, pieces: Tensor, mask: Tensor, last: int = 3) -> list[Tensor]:
-        """The ``last`` hidden states of ``pieces`` (n, tokens) under ``mask`` (n, tokens), (n, tokens, width) each."""
-        count, tokens = pieces.shape
-        state = _normed(F.embedding(pieces, self._words) + self._places[:tokens], self._norm)
-        seen = None if bool(mask.all()) else mask[:, None, None, :]
+        """The ``last`` hidden states of ``pieces`` (n, tokens) under ``mask`` (n, tokens), (n, tokens, width) each.
+
+        The real tokens of each text come first; states of padded ones are zero.
+        """
+        lengths = mask.sum(1)
+        order = torch.argsort(lengths, stable=True)
+        inside = mask[order]
+        places = inside.nonzero()[:, 1]
+        runs = [(len(list(texts)), length) for length, texts in groupby(lengths[order].tolist())]
+        state = _normed(F.embedding(pieces[order][inside], self._words) + self._places[places], self._norm)
         states = [state]
         for project, gather, after, widen, narrow, end in self._layers:
-            query, key, value = project(state).view(count, tokens, 3, self._heads, -1).permute(2, 0, 3, 1, 4)
-            mixed = F.scaled_dot_product_attention(query, key, value, attn_mask=seen)
-            state = _normed(state + gather(mixed.transpose(1, 2).reshape(count, tokens, -1)), after)
+            state = _normed(state + gather(self._attended(project(state), runs)), after)
             state = _normed(state + narrow(F.gelu(widen(state))), end)
             states.append(state)
-        return states[-last:]
+        if (
+            len(runs) == 1 and runs[0][1] == mask.shape[1]
+        ):  # nothing was padded, and the order has not changed
+            return [each.view(*mask.shape, -1) for each in states[-last:]]
+        slots = order[inside.nonzero()[:, 0]] * mask.shape[1] + places
+        return [_spread(each, slots, mask) for each in states[-last:]]
+
+    def _attended(self, projected: Tensor, runs: list[tuple[int, int]]) -> Tensor:
+        """Attention within each text: ``projected`` (all tokens, 3 width), ``runs`` of (texts, tokens of each)."""
+        parts, start = [], 0
+        for texts, tokens in runs:
+            own = projected[start : start + texts * tokens].view(texts, tokens, 3, self._heads, -1)
+            mixed = F.scaled_dot_product_attention(*own.permute(2, 0, 3, 1, 4))
+            parts.append(mixed.transpose(1, 2).reshape(texts * tokens, -1))
+            start += texts * tokens
+        return parts[0] if len(parts) == 1 else torch.cat(parts)
+
+
+def _spread(state: Tensor, slots: Tensor, mask: Tensor) -> Tensor:
+    """Tokens one after the other (all tokens, width) back to their ``slots`` among (n, tokens, width)."""
+    out = state.new_zeros(mask.numel(), state.shape[1])
+    out[slots] = state
+    return out.view(*mask.shape, -1)
 
 
 def _layer(
@@ -86,10 +117,14 @@ def _int8(weight: Tensor, bias: Tensor) -> Linear:
     with warnings.catch_warnings():  # deprecated without a successor yet; the release of torch is pinned
         warnings.simplefilter("ignore", UserWarning)
         rounded = torch.quantize_per_channel(weight.float(), scales, zeros, 0, torch.qint8)
-    packed = torch.ops.quantized.linear_prepack(rounded, bias.float())
+    packed = torch.ops.quantized.linear_prepack(rounded, None)
+    multiply = torch.ops.quantized.linear_with_input_q_dq_qweight_dq_output_fp32
+    bias = bias.float()
 
     def apply(state: Tensor) -> Tensor:
-        return torch.ops.quantized.linear_dynamic(state, packed, reduce_range=False)
+        # every token is brought to -1..1 first: the operation has one scale for all of them
+        largest = torch.linalg.vector_norm(state, torch.inf, dim=1, keepdim=True).clamp_(min=1e-12)
+        return torch.addcmul(bias, multiply(state / largest, 1 / 127, _ZERO, packed), largest)
 
     return apply
 

@@ -18,7 +18,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -31,7 +31,7 @@ from mlcore.retrieval.encoding import TextEncoding
 from mlcore.retrieval.facets import facets
 from mlcore.retrieval.filters import Filters
 from mlcore.retrieval.fusion import Calibration, Fusion
-from mlcore.retrieval.prose import TextModel, rank_prose
+from mlcore.retrieval.prose import Question, TextModel, rank_many
 from mlcore.retrieval.query import Query, understand
 from mlcore.retrieval.sameness import SAMES
 from mlcore.retrieval.shelf import NUMBERS, Shelf
@@ -140,8 +140,11 @@ class Searcher:
     """Searches opened libraries with one model; safe for many threads.
 
     ``libraries`` in order of preference: a molecule in several is shown from the first. The constants of
-    ``fusion`` and ``calibration`` come from the model's ``config`` unless given.
+    ``fusion`` and ``calibration`` come from the model's ``config`` unless given. ``rank`` answers the questions
+    in words; a server may put something in its place that gathers questions of many threads for :meth:`rank_many`.
     """
+
+    rank: Callable[[Question], list[Candidate]]
 
     def __init__(
         self,
@@ -166,6 +169,7 @@ class Searcher:
         }
         self._texts: OrderedDict[str, TextEncoding] = OrderedDict()
         self._lock = threading.Lock()
+        self.rank = lambda question: self.rank_many([question])[0]
 
     def with_libraries(self, libraries: Mapping[str, Library]) -> Searcher:
         """A searcher over other libraries that keeps what is in memory of those it has already."""
@@ -266,24 +270,30 @@ class Searcher:
     def _prose(self, text: str, shelves: list[Shelf], allowed: list[Allowed]) -> list[Candidate]:
         if not any(passing.count(shelf.size) for shelf, passing in zip(shelves, allowed, strict=True)):
             return []
-        flat = " ".join(text.split())
-        return rank_prose(
-            flat, self._encoded(flat), self.model, shelves, allowed, self.fusion, self.calibration
-        )
+        return self.rank(Question(" ".join(text.split()), shelves, allowed))
 
-    def _encoded(self, text: str) -> TextEncoding:
-        """``text`` encoded; the latest texts are remembered for paging."""
+    def rank_many(self, questions: Sequence[Question]) -> list[list[Candidate]]:
+        """The candidates of each question, unordered."""
+        encodings = self._encoded([question.text for question in questions])
+        return rank_many(questions, encodings, self.model, self.fusion, self.calibration)
+
+    def _encoded(self, texts: Sequence[str]) -> list[TextEncoding]:
+        """``texts`` encoded; the latest are remembered for paging."""
+        found: dict[str, TextEncoding] = {}
         with self._lock:
-            known = self._texts.get(text)
-            if known is not None:
-                self._texts.move_to_end(text)
-                return known
-        encoding = self.model.encode_texts([text])
-        with self._lock:
-            self._texts[text] = encoding
-            while len(self._texts) > _REMEMBERED_TEXTS:
-                self._texts.popitem(last=False)
-        return encoding
+            for text in texts:
+                if text in self._texts:
+                    self._texts.move_to_end(text)
+                    found[text] = self._texts[text]
+        new = [text for text in dict.fromkeys(texts) if text not in found]
+        if new:
+            encoded = self.model.encode_texts(new)
+            found.update((text, encoded.alone(row)) for row, text in enumerate(new))
+            with self._lock:
+                self._texts.update((text, found[text]) for text in new)
+                while len(self._texts) > _REMEMBERED_TEXTS:
+                    self._texts.popitem(last=False)
+        return [found[text] for text in texts]
 
     # -- the answer
 
@@ -301,9 +311,8 @@ class Searcher:
             asked = shelf.lexical.asked(text) if worded else []
             linked: list[list[str]] = [[] for _ in mine]
             if query.kind == "prose":
-                linked = answer.linked_words(
-                    text, self._encoded(text), shelf.library.encoding(np.array(numbers))
-                )
+                (encoding,) = self._encoded([text])
+                linked = answer.linked_words(text, encoding, shelf.library.encoding(np.array(numbers)))
             for (rank, candidate), row, links in zip(mine, shelf.library.rows(numbers), linked, strict=True):
                 matched = lexical.matched(asked, answer.row_fields(row)) if worded else []
                 extra = [word for word in links if word not in matched]

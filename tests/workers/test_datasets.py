@@ -39,7 +39,9 @@ def test_what_is_there_is_listed_with_where_it_may_be_deleted():
     }
 
 
-@pytest.mark.parametrize("name", ["../secret.tsv", "/etc/passwd", "deep/../../secret.tsv", "none.csv", ""])
+@pytest.mark.parametrize(
+    "name", ["../secret.tsv", "/etc/passwd", "deep/../../secret.tsv", "none.csv", "", "x" * 300, "a\0b"]
+)
 def test_a_name_never_leads_out_of_the_folders(name):
     with pytest.raises(BadInput, match="no data set") as caught:
         datasets.resolve(name, "data.source")

@@ -124,3 +124,9 @@ def test_only_what_differs_is_shown(versions):
     rows = comparison.differences([comparison.configuration(version)["model"] for version in versions])
     assert rows == [("width", [64, 128])]
     assert comparison.differences([{"a": {"b": 1}}, {"a": {}}]) == [("a.b", [1, None])]
+
+
+@pytest.mark.parametrize("area", ["..", "../secret", "a/b", "", "A", "a" * 200])
+def test_an_area_never_leads_out_of_the_folder_of_models(area):
+    with pytest.raises(NotFound):
+        registry.shipped(area)

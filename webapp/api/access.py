@@ -34,6 +34,25 @@ class ReadOrMember(BasePermission):
         return right is None or request.user.has_perm(right)
 
 
+class Entitled(BasePermission):
+    """Accounts that have what ``view.rights`` names for the method; what it does not name, nobody may.
+
+    ``rights`` maps a method to permissions that are all needed; none means that a log-in will do.
+    """
+
+    message = "Your role may not do this. Trainers start and manage jobs; administrators decide which model answers."
+
+    def has_permission(self, request: Request, view: APIView) -> bool:
+        """True for accounts with the rights, and for methods that the address does not take anyhow (405)."""
+        if not (request.user and request.user.is_authenticated):
+            return False
+        method = "GET" if request.method == "HEAD" else request.method
+        if method not in view.allowed_methods or method == "OPTIONS":
+            return True
+        needed = getattr(view, "rights", {}).get(method)
+        return needed is not None and request.user.has_perms(needed)
+
+
 def readable(request: Request, asked: Sequence[str] = ()) -> tuple[str, ...]:
     """The ids of the libraries to search: ``asked``, or every ready one that the caller may read.
 

@@ -16,7 +16,7 @@ REST_FRAMEWORK: dict[str, Any] = {
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["webapp.api.parsers.LimitedJSONParser"],
     "DEFAULT_CONTENT_NEGOTIATION_CLASS": "webapp.api.negotiation.FixedNegotiation",
-    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_SCHEMA_CLASS": "webapp.api.schema.OpenSchema",
     "EXCEPTION_HANDLER": "webapp.api.problems.exception_handler",
     "URL_FORMAT_OVERRIDE": None,
     "NUM_PROXIES": environ.Env().int("FERRY_PROXIES", 0),
@@ -47,6 +47,8 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
     "ENUM_NAME_OVERRIDES": {
         "StereoMatch": [("respect", "respect"), ("ignore", "ignore")],
         "StereoLabels": [("show", "show"), ("hide", "hide")],
+        "JobVerb": [(verb, verb) for verb in ("stop", "resume", "clone", "delete")],
+        "ModelVerb": [("promote", "promote"), ("delete", "delete")],
     },
     "TAGS": [
         {"name": "search", "description": "From words to molecules."},
@@ -56,6 +58,11 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
         {"name": "export", "description": "Files to take away."},
         {"name": "transport", "description": "Optimal transport between point clouds: plans and maps."},
         {"name": "libraries", "description": "Collections of molecules; your own among them."},
-        {"name": "jobs", "description": "Long work."},
+        {
+            "name": "jobs",
+            "description": "Long work: trainings, evaluations, imports, and the data they read.",
+        },
+        {"name": "models", "description": "Versions of models: which one answers, and why."},
+        {"name": "operation", "description": "For whoever runs this server."},
     ],
 }

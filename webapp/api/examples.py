@@ -8,7 +8,7 @@ LIBRARY = OpenApiParameter("library", str, OpenApiParameter.PATH, description="L
 MOLECULE_ID = OpenApiParameter(
     "identifier", str, OpenApiParameter.PATH, description="Molecule id within the library."
 )
-JOB_ID = OpenApiParameter("job", str, OpenApiParameter.PATH, description="Job id, as answered by libraries/.")
+JOB_ID = OpenApiParameter("job", str, OpenApiParameter.PATH, description="Job id, as in jobs/ or libraries/.")
 TOKEN = OpenApiParameter("token", str, OpenApiParameter.PATH, description="As answered by libraries/.")
 
 GERANIOL = {
@@ -109,11 +109,13 @@ CHECK_STATE["message"] = "Waiting for a worker."
 CHECKED_STATE = {**CHECK_STATE, "state": "done", "done": 1204, "total": 1204, "message": "Done."}
 
 
-def _request(name: str, value: object) -> OpenApiExample:
+def request(name: str, value: object) -> OpenApiExample:
+    """An example of a body."""
     return OpenApiExample(name, value=value, request_only=True)
 
 
-def _answer(name: str, value: object, *codes: str) -> OpenApiExample:
+def answer(name: str, value: object, *codes: str) -> OpenApiExample:
+    """An example of an answer, of status 200 unless ``codes`` say otherwise."""
     return OpenApiExample(name, value=value, response_only=True, status_codes=list(codes) or ["200"])
 
 
@@ -159,9 +161,9 @@ FACETS = {
     "categories": {"drugs": 388, "terpenes": 114},
     "libraries": [{"id": "catalogue", "name": "Well-known molecules", "count": 1042}],
 }
-SEARCH = _answer("A scent in words", FOUND)
-SEARCH_FACETS = _answer("The same with facets=true", {**FOUND, "facets": FACETS})
-SEARCH_BODY = _request(
+SEARCH = answer("A scent in words", FOUND)
+SEARCH_FACETS = answer("The same with facets=true", {**FOUND, "facets": FACETS})
+SEARCH_BODY = request(
     "A scent in words, light molecules only",
     {
         "q": "a monoterpenoid alcohol that smells of roses",
@@ -170,11 +172,11 @@ SEARCH_BODY = _request(
         "library": ["catalogue"],
     },
 )
-SUGGEST = _answer(
+SUGGEST = answer(
     "Typed: ger",
     {"suggestions": [{"text": "geraniol", "name": "geraniol", "library": "catalogue", "id": "geraniol"}]},
 )
-MOLECULE = _answer(
+MOLECULE = answer(
     "Geraniol",
     {
         "library": "catalogue",
@@ -189,12 +191,12 @@ MOLECULE = _answer(
         },
     },
 )
-NEIGHBOURS = _answer(
+NEIGHBOURS = answer(
     "Near geraniol",
     {"library": "catalogue", "id": "geraniol", "molecule": GERANIOL, "hits": [NEAR], "took_ms": 3.1},
 )
-DEPICT_BODY = _request("Geraniol, its alcohol lit", {"structure": "CC(C)=CCC/C(C)=C/CO", "atoms": [9, 10]})
-EXPLANATION = _answer(
+DEPICT_BODY = request("Geraniol, its alcohol lit", {"structure": "CC(C)=CCC/C(C)=C/CO", "atoms": [9, 10]})
+EXPLANATION = answer(
     "Rose alcohol and geraniol",
     {
         "text": "rose alcohol",
@@ -213,7 +215,7 @@ EXPLANATION = _answer(
         "score": SCORE,
     },
 )
-COMPARISON = _answer(
+COMPARISON = answer(
     "Geraniol above nerol",
     {
         "text": "rose alcohol",
@@ -227,8 +229,8 @@ COMPARISON = _answer(
         "sentence": "Geraniol stands above nerol mainly because “rose” fits it better.",
     },
 )
-DESCRIBE_BODY = _request("Geraniol", {"structure": "CC(C)=CCC/C(C)=C/CO", "k": 1})
-DESCRIBE = _answer(
+DESCRIBE_BODY = request("Geraniol", {"structure": "CC(C)=CCC/C(C)=C/CO", "k": 1})
+DESCRIBE = answer(
     "Geraniol",
     {
         "smiles": "CC(C)=CCC/C(C)=C/CO",
@@ -244,8 +246,8 @@ DESCRIBE = _answer(
         ],
     },
 )
-LOOKUP_BODY = _request("Two names and a key", {"items": ["geraniol", "unobtainium", "GLZPCOQZEFWAFX"]})
-LOOKUP = _answer(
+LOOKUP_BODY = request("Two names and a key", {"items": ["geraniol", "unobtainium", "GLZPCOQZEFWAFX"]})
+LOOKUP = answer(
     "Two names and a key",
     {
         "items": [
@@ -283,7 +285,7 @@ LOOKUP = _answer(
         "not_found": 1,
     },
 )
-EXPORT_BODY = _request(
+EXPORT_BODY = request(
     "Two rows as SDF",
     {
         "format": "sdf",
@@ -301,17 +303,16 @@ LIBRARY_STATE = {
     "status": "ready",
     "mine": False,
 }
-LIBRARIES = _answer("One library", {"libraries": [LIBRARY_STATE]})
-LIBRARY_INFO = _answer("The built-in catalogue", LIBRARY_STATE)
+LIBRARIES = answer("One library", {"libraries": [LIBRARY_STATE]})
+LIBRARY_INFO = answer("The built-in catalogue", LIBRARY_STATE)
 LIBRARY_BODY = OpenApiExample(
     "Import a checked file",
     value={"token": "u-5c0f", "name": "In-house amines"},
     request_only=True,
     media_type="application/json",
 )
-CHECK = _answer("Dry run started", {"token": "u-5c0f", "job": CHECK_STATE}, "202")
-IMPORT = _answer("Import started", {"token": "u-5c0f", "job": JOB_STATE}, "202")
-UPLOAD = _answer(
+CHECK = answer("Dry run started", {"token": "u-5c0f", "job": CHECK_STATE}, "202")
+IMPORT = answer("Import started", {"token": "u-5c0f", "job": JOB_STATE}, "202")
+UPLOAD = answer(
     "Checked", {"token": "u-5c0f", "file": "molecules.csv", "job": CHECKED_STATE, "report": REPORT}
 )
-JOB = _answer("Half-way", JOB_STATE)

@@ -6,12 +6,25 @@ from collections.abc import Mapping
 from io import BytesIO
 from typing import IO, Any
 
+from django.conf import settings
+from django.http import HttpRequest
 from rest_framework.exceptions import ParseError
 from rest_framework.parsers import JSONParser
 
 from webapp.api.problems import TooLarge
 
 MAX_JSON_BYTES = 4_000_000
+
+
+def check_length(request: HttpRequest) -> None:
+    """Raise TooLarge for an upload whose announced length is over the limit, before any of it is read or stored."""
+    announced = request.META.get("CONTENT_LENGTH") or "0"
+    limit = settings.FERRY_MAX_UPLOAD
+    if announced.isdigit() and int(announced) > limit:
+        raise TooLarge(
+            f"The upload is {int(announced):,} bytes and the limit is {limit:,}. "
+            "Split the file, or compress it with gzip."
+        )
 
 
 class LimitedJSONParser(JSONParser):

@@ -7,6 +7,7 @@ A problem says what was wrong (``detail``), where (``errors[].field``) and what 
 from __future__ import annotations
 
 import logging
+import math
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -27,7 +28,7 @@ from django.utils.encoding import force_str
 from rest_framework import exceptions
 from rest_framework.response import Response
 
-from workers.errors import BadInput, Busy, NotFound
+from workers.errors import BadInput, Busy, NotFound, TooMany
 
 log = logging.getLogger(__name__)
 
@@ -144,7 +145,8 @@ def _of_door(exc: Exception) -> Explained | None:
         return Explained(404, str(exc) or "There is nothing at this address.")
     if isinstance(exc, Busy):
         detail = str(exc) or "All workers are busy. Try again in a moment."
-        return Explained(503, detail, headers={"Retry-After": str(BUSY_RETRY_SECONDS)})
+        wait = str(math.ceil(exc.retry_after or BUSY_RETRY_SECONDS))
+        return Explained(429 if isinstance(exc, TooMany) else 503, detail, headers={"Retry-After": wait})
     return None
 
 

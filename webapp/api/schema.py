@@ -1,9 +1,13 @@
-"""The OpenAPI schema: problem details on every operation."""
+"""The OpenAPI schema: problem details on every operation, and the word that no log-in is needed where none is."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from drf_spectacular.openapi import AutoSchema
+from rest_framework.permissions import SAFE_METHODS
+
+from webapp.api.access import ReadOrMember
 from webapp.api.problems import CONTENT_TYPE
 
 PROBLEM: dict[str, Any] = {
@@ -41,6 +45,17 @@ EXAMPLE = {
     "errors": [{"field": "k", "message": "Too large: the limit is 200.", "remedy": None}],
     "request_id": "3f0c6ac1b5ce4df4a4f4b8f2a5f0e0b1",
 }
+
+
+class OpenSchema(AutoSchema):
+    """Says of every operation how to log in, and of those that anybody may ask that one need not."""
+
+    def get_auth(self) -> list[dict[str, Any]]:
+        """The ways to log in, any one of which will do; an empty one where none is needed."""
+        found = [way for way in super().get_auth() if way]
+        reads = self.method in SAFE_METHODS or getattr(self.view, "reads_only", False)
+        public = reads and ReadOrMember in self.view.permission_classes
+        return [*found, {}] if public else found
 
 
 def add_problems(result: dict[str, Any], **_: object) -> dict[str, Any]:

@@ -6,14 +6,34 @@ from django.urls import include, path, re_path
 from django.views.decorators.cache import cache_page
 from drf_spectacular.views import SpectacularJSONAPIView, SpectacularSwaggerSplitView
 
+from webapp.api.views.datasets import DataSetsView, DataSetView
 from webapp.api.views.depiction import DepictView
 from webapp.api.views.explanation import ComparisonView, ExplanationView
 from webapp.api.views.export import ExportView
 from webapp.api.views.fallback import FallbackView
-from webapp.api.views.jobs import JobStopView, JobView
+from webapp.api.views.following import JobEventsView, JobMetricsView
+from webapp.api.views.jobs import (
+    JobActionsView,
+    JobCloneView,
+    JobResumeView,
+    JobStopView,
+    JobsView,
+    JobView,
+    KindsView,
+)
 from webapp.api.views.libraries import LibrariesView, LibraryView
+from webapp.api.views.models import (
+    ModelCompareView,
+    ModelPromoteView,
+    ModelRetireView,
+    ModelRollBackView,
+    ModelsView,
+    ModelView,
+    PromotionsView,
+)
 from webapp.api.views.molecules import MoleculeView, NeighboursView
 from webapp.api.views.search import SearchView, SuggestView
+from webapp.api.views.status import StatusView
 from webapp.api.views.structures import DescribeView, LookupView
 from webapp.api.views.transport import (
     TransportEstimateView,
@@ -46,8 +66,25 @@ v1 = [
     path("libraries/<str:library>/", LibraryView.as_view(), name="library"),
     path("uploads/<str:token>/", UploadView.as_view(), name="upload"),
     path("uploads/<str:token>/refused/", RefusedView.as_view(), name="upload-refused"),
+    path("jobs/", JobsView.as_view(), name="jobs"),
+    path("jobs/kinds/", KindsView.as_view(), name="job-kinds"),
+    path("jobs/actions/", JobActionsView.as_view(), name="job-actions"),
     path("jobs/<str:job>/", JobView.as_view(), name="job"),
     path("jobs/<str:job>/stop/", JobStopView.as_view(), name="job-stop"),
+    path("jobs/<str:job>/resume/", JobResumeView.as_view(), name="job-resume"),
+    path("jobs/<str:job>/clone/", JobCloneView.as_view(), name="job-clone"),
+    path("jobs/<str:job>/metrics/", JobMetricsView.as_view(), name="job-metrics"),
+    path("jobs/<str:job>/events/", JobEventsView.as_view(), name="job-events"),
+    path("models/", ModelsView.as_view(), name="models"),
+    path("models/compare/", ModelCompareView.as_view(), name="models-compare"),
+    path("models/roll-back/", ModelRollBackView.as_view(), name="models-roll-back"),
+    path("models/retire/", ModelRetireView.as_view(), name="models-retire"),
+    path("models/promotions/", PromotionsView.as_view(), name="promotions"),
+    path("models/<int:version>/", ModelView.as_view(), name="model"),
+    path("models/<int:version>/promote/", ModelPromoteView.as_view(), name="model-promote"),
+    path("datasets/", DataSetsView.as_view(), name="datasets"),
+    path("datasets/<path:name>/", DataSetView.as_view(), name="dataset"),
+    path("status/", StatusView.as_view(), name="status"),
     path("transport/plan/", TransportPlanView.as_view(), name="transport-plan"),
     path("transport/estimate/", TransportEstimateView.as_view(), name="transport-estimate"),
     path("transport/file/", TransportFileView.as_view(), name="transport-file"),

@@ -12,6 +12,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
 from workers import inference
+from workers.errors import TooMany
 
 FAULTS = (inference.BadInput, inference.NotFound, inference.Busy)
 
@@ -34,6 +35,8 @@ def explain(error: Exception) -> Problem:
     remedy = str(getattr(error, "remedy", "") or "")
     if isinstance(error, inference.NotFound):
         return Problem("That is not here", message, remedy or "Search for it, or check the link.", field, 404)
+    if isinstance(error, TooMany):
+        return Problem("That is as many as one may have", message, remedy, field, 429)
     if isinstance(error, inference.Busy):
         return Problem(
             "The server is busy", message, remedy or "Wait a few seconds and try again.", field, 503

@@ -3,22 +3,31 @@
 from __future__ import annotations
 
 import copy
+import json
+import shutil
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import Group
 from django.core.cache import cache
 from django.core.exceptions import PermissionDenied
+from django.db import transaction
+from django.utils import timezone
 from rest_framework.test import APIClient
 
 from webapp.api import examples
-from workers import inference, libraries
+from workers import inference, jobs, kinds, libraries, registry
 from workers.errors import BadInput, NotFound
+from workers.models import Job, ModelVersion
 
 CATALOGUE = {**examples.LIBRARY_STATE}
 PRIVATE = {**CATALOGUE, "id": "annas-amines", "name": "Anna's amines", "size": 3}
 HALF_MADE = {**PRIVATE, "id": "annas-acids", "name": "Anna's acids", "size": 0, "status": "importing"}
+PARAMETERS = {"data": {"source": "clouds.npz"}, "preset": "small", "overrides": {}}
 SVG = b"<svg xmlns='http://www.w3.org/2000/svg'/>"
 ANSWERS: dict[str, Any] = {
     "search": examples.SEARCH.value,
@@ -101,16 +110,6 @@ class Shelf:
         self.imports.append((token, name))
         return copy.deepcopy(examples.JOB_STATE)
 
-    def job_status(self, job: str, user: Any) -> dict[str, Any]:
-        """Anna's one job."""
-        if user.username != "anna" or job != "8d0f5a0e":
-            raise NotFound("You have no job with this id.")
-        return copy.deepcopy(examples.JOB_STATE)
-
-    def stop_job(self, job: str, user: Any) -> dict[str, Any]:
-        """The same, stopped."""
-        return {**self.job_status(job, user), "state": "stopped"}
-
     def delete_library(self, library: str, user: Any) -> None:
         """Only anna's own."""
         if library == CATALOGUE["id"]:
@@ -145,8 +144,6 @@ def shelf(monkeypatch: pytest.MonkeyPatch) -> Shelf:
         "import_upload",
         "upload_status",
         "start_import",
-        "job_status",
-        "stop_job",
         "delete_library",
     ):
         monkeypatch.setattr(libraries, name, getattr(fake, name))
@@ -172,8 +169,93 @@ def account(db: None, django_user_model: Any) -> Callable[..., Any]:
 
 
 @pytest.fixture
+def bells(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Bells that only note for which job they rang."""
+    rung: list[str] = []
+    monkeypatch.setattr(jobs, "ring", lambda job: rung.append(str(job.pk)))
+    return rung
+
+
+@pytest.fixture
+def job(db: None, bells: list[str]) -> Callable[..., Job]:
+    """``job("running", owner, kind="monge", **fields)``: a row that stands so."""
+
+    def make(state: str, owner: Any = None, *, kind: str = "monge", **fields: Any) -> Job:
+        now = timezone.now()
+        facts: dict[str, Any] = {"queue": kinds.find(kind).queue, "parameters": copy.deepcopy(PARAMETERS)}
+        if state != "queued":
+            facts |= {"started": now - timedelta(seconds=60), "attempts": 1, "token": 1}
+        if state in Job.HELD:
+            facts |= {"lease_until": now + timedelta(hours=1), "heartbeat": now, "worker": "lab:41"}
+            facts |= {"progress": {"done": 30, "total": 120, "rate": 1.5, "seconds_left": 60.0}}
+        elif state != "queued":
+            facts |= {"finished": now}
+        return Job.objects.create(state=state, kind=kind, owner=owner, **(facts | fields))
+
+    return make
+
+
+@pytest.fixture
+def house(tmp_path: Path, settings: Any) -> Path:
+    """Empty folders for data and models; one data set, ``clouds.npz``."""
+    settings.FERRY_DATA, settings.FERRY_MODELS = tmp_path / "data", tmp_path / "models"
+    for folder in (settings.FERRY_DATA, settings.FERRY_MODELS, settings.FERRY_DATA / "datasets"):
+        folder.mkdir()
+    (settings.FERRY_DATA / "datasets" / "clouds.npz").write_bytes(b"0123456789")
+    return settings.FERRY_DATA
+
+
+@pytest.fixture
+def version(house: Path, db: None) -> Callable[..., ModelVersion]:
+    """``version(width=64, job=job)``: a registered version with 1,000 bytes of weights."""
+
+    def make(area: str = "monge", job: Job | None = None, **config: Any) -> ModelVersion:
+        number = ModelVersion.objects.count() + 1
+        folder = house / "made" / str(number)
+        folder.mkdir(parents=True)
+        (folder / "model.safetensors").write_bytes(bytes(1_000))
+        (folder / "config.json").write_text(json.dumps({"layers": 3, **config}))
+        card = {"sha256": f"{number:064x}", "metrics": {"l2_uvp": 2.5}, "training": {"seed": number}}
+        (folder / "card.json").write_text(json.dumps(card))
+        return registry.register(area, "", folder, job)
+
+    return make
+
+
+@pytest.fixture
+def tina(client: APIClient, account: Callable[..., Any]) -> APIClient:
+    """The client of a trainer."""
+    return as_user(account("tina", "trainer"))
+
+
+@pytest.fixture
+def ada(client: APIClient, account: Callable[..., Any]) -> APIClient:
+    """The client of an administrator, by role and not as superuser."""
+    return as_user(account("ada", "admin"))
+
+
+def as_user(user: Any) -> APIClient:
+    """A client of ``user``, who is its attribute too."""
+    out = APIClient(raise_request_exception=False)
+    out.force_authenticate(user)
+    out.user = user
+    return out
+
+
+@pytest.fixture
 def anna(client: APIClient, account: Callable[..., Any]) -> APIClient:
-    """The client of a member, who owns one library and one job."""
-    mine = APIClient(raise_request_exception=False)
-    mine.force_authenticate(account("anna"))
-    return mine
+    """The client of a member, who owns one library."""
+    return as_user(account("anna"))
+
+
+@contextmanager
+def undone(house: Path) -> Iterator[None]:
+    """Whatever is done inside to the database and to the files of ``house`` is undone at the end."""
+    kept = house.with_name("kept")
+    if not kept.exists():
+        shutil.copytree(house, kept)
+    with transaction.atomic():
+        yield
+        transaction.set_rollback(True)
+    shutil.rmtree(house)
+    shutil.copytree(kept, house)

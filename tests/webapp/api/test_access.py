@@ -1,129 +1,212 @@
-"""Who may call what: every address for nobody, a viewer, a member and the owner."""
+"""Who may call which address of the API: nobody, a viewer, a member, the owner, a trainer, an administrator."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
-from django.urls import get_resolver
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.urls import resolve
 from rest_framework.test import APIClient
 
-from tests.webapp.api import problem
+from tests.webapp.api import fuzzing, problem
+from tests.webapp.api.conftest import PARAMETERS, as_user, undone
+from webapp.api.urls import v1
+from workers import inference, registry
+from workers.models import Evaluation, Job, ModelVersion
 
 V1 = "/api/v1/"
 ROW = {"library": "catalogue", "id": "geraniol"}
 MINE = {"library": "annas-amines", "id": "1"}
 TOKEN = {"token": "u-5c0f", "name": "x"}
 
-# url name, method, address, data, status for: nobody, viewer, member bob, owner anna
+TRAINING = "7c6f1a52-0a53-4b27-8c6e-000000000001"  # Tina's, failed
+CHECK = "7c6f1a52-0a53-4b27-8c6e-000000000002"  # Anna's check of a file, stopped
+RUNNING = "7c6f1a52-0a53-4b27-8c6e-000000000003"  # nobody's, running
+
+Statuses = tuple[int, int, int, int, int, int]
+EVERYBODY = (200, 200, 200, 200, 200, 200)
+ACCOUNTS = (401, 200, 200, 200, 200, 200)
+TRAINERS = (401, 403, 403, 403, 200, 200)
+TRAINERS_FIND = (401, 404, 404, 404, 200, 200)
+OWNER_FINDS = (401, 404, 404, 200, 200, 200)
+NOBODY_FINDS = (401, 404, 404, 404, 404, 404)
+ADMINISTRATORS = (401, 403, 403, 403, 403, 200)
+
+
+def upload() -> dict[str, Any]:
+    """A form with a file."""
+    return {"file": SimpleUploadedFile("terpenes.csv", b"1,2")}
+
+
 CLOUDS = {
     "source": {"sample": "moons", "n": 5, "seed": 1},
     "target": {"sample": "ring", "n": 6, "seed": 2},
 }
-TABLE: list[tuple[str, str, str, Any, tuple[int, int, int, int]]] = [
-    ("search", "get", "search/", {"q": "a"}, (200, 200, 200, 200)),
-    ("search", "post", "search/", {"q": "a"}, (200, 200, 200, 200)),
-    ("search", "get", "search/", {"q": "a", "library": "annas-amines"}, (400, 400, 400, 200)),
-    ("suggest", "get", "suggest/", {"q": "a"}, (200, 200, 200, 200)),
-    ("suggest", "get", "suggest/", {"q": "a", "library": "annas-amines"}, (400, 400, 400, 200)),
-    ("molecule", "get", "molecules/catalogue/a/", {}, (200, 200, 200, 200)),
-    ("molecule", "get", "molecules/annas-amines/1/", {}, (404, 404, 404, 200)),
-    ("neighbours", "get", "molecules/catalogue/a/neighbours/", {}, (200, 200, 200, 200)),
-    ("neighbours", "get", "molecules/annas-amines/1/neighbours/", {}, (404, 404, 404, 200)),
-    ("depict", "get", "depict/", ROW, (200, 200, 200, 200)),
-    ("depict", "post", "depict/", {"structure": "C"}, (200, 200, 200, 200)),
-    ("depict", "get", "depict/", MINE, (404, 404, 404, 200)),
-    ("depict", "post", "depict/", MINE, (404, 404, 404, 200)),
-    ("describe", "post", "structures/describe/", {"structure": "C"}, (200, 200, 200, 200)),
+# url name, method, address, data, status for: nobody, viewer, member bob, owner anna, trainer tina, admin ada
+TABLE: list[tuple[str, str, str, Any, Statuses]] = [
+    ("search", "get", "search/", {"q": "a"}, EVERYBODY),
+    ("search", "post", "search/", {"q": "a"}, EVERYBODY),
+    ("search", "get", "search/", {"q": "a", "library": "annas-amines"}, (400, 400, 400, 200, 400, 400)),
+    ("suggest", "get", "suggest/", {"q": "a"}, EVERYBODY),
+    ("suggest", "get", "suggest/", {"q": "a", "library": "annas-amines"}, (400, 400, 400, 200, 400, 400)),
+    ("molecule", "get", "molecules/catalogue/a/", {}, EVERYBODY),
+    ("molecule", "get", "molecules/annas-amines/1/", {}, (404, 404, 404, 200, 404, 404)),
+    ("neighbours", "get", "molecules/catalogue/a/neighbours/", {}, EVERYBODY),
+    ("neighbours", "get", "molecules/annas-amines/1/neighbours/", {}, (404, 404, 404, 200, 404, 404)),
+    ("depict", "get", "depict/", ROW, EVERYBODY),
+    ("depict", "post", "depict/", {"structure": "C"}, EVERYBODY),
+    ("depict", "get", "depict/", MINE, (404, 404, 404, 200, 404, 404)),
+    ("depict", "post", "depict/", MINE, (404, 404, 404, 200, 404, 404)),
+    ("describe", "post", "structures/describe/", {"structure": "C"}, EVERYBODY),
     (
         "describe",
         "post",
         "structures/describe/",
         {"structure": "C", "library": ["annas-amines"]},
-        (400, 400, 400, 200),
+        (400, 400, 400, 200, 400, 400),
     ),
-    ("explanation", "get", "explanation/", {"q": "a", **ROW}, (200, 200, 200, 200)),
-    ("explanation", "get", "explanation/", {"q": "a", **MINE}, (400, 400, 400, 200)),
+    ("explanation", "get", "explanation/", {"q": "a", **ROW}, EVERYBODY),
+    ("explanation", "get", "explanation/", {"q": "a", **MINE}, (400, 400, 400, 200, 400, 400)),
     (
         "comparison",
         "get",
         "comparison/",
         {"q": "a", "library": "catalogue", "first": "1", "second": "2"},
-        (200,) * 4,
+        EVERYBODY,
     ),
     (
         "comparison",
         "get",
         "comparison/",
         {"q": "a", "library": "annas-amines", "first": "1", "second": "2"},
-        (400, 400, 400, 200),
+        (400, 400, 400, 200, 400, 400),
     ),
-    ("lookup", "post", "lookup/", ["a"], (200, 200, 200, 200)),
-    ("lookup", "post", "lookup/", {"items": ["a"], "library": ["annas-amines"]}, (400, 400, 400, 200)),
-    ("export", "get", "export/", {"format": "csv", "row": "catalogue:a"}, (200, 200, 200, 200)),
-    ("export", "get", "export/", {"format": "csv", "row": "annas-amines:1"}, (400, 400, 400, 200)),
-    ("export", "post", "export/", {"format": "csv", "rows": [ROW]}, (200, 200, 200, 200)),
-    ("export", "post", "export/", {"format": "csv", "rows": [MINE]}, (400, 400, 400, 200)),
+    ("lookup", "post", "lookup/", ["a"], EVERYBODY),
+    (
+        "lookup",
+        "post",
+        "lookup/",
+        {"items": ["a"], "library": ["annas-amines"]},
+        (400, 400, 400, 200, 400, 400),
+    ),
+    ("export", "get", "export/", {"format": "csv", "row": "catalogue:a"}, EVERYBODY),
+    ("export", "get", "export/", {"format": "csv", "row": "annas-amines:1"}, (400, 400, 400, 200, 400, 400)),
+    ("export", "post", "export/", {"format": "csv", "rows": [ROW]}, EVERYBODY),
+    ("export", "post", "export/", {"format": "csv", "rows": [MINE]}, (400, 400, 400, 200, 400, 400)),
     (
         "export",
         "post",
         "export/",
         {"format": "csv", "search": {"q": "a", "library": ["annas-amines"]}},
-        (400, 400, 400, 200),
+        (400, 400, 400, 200, 400, 400),
     ),
-    ("libraries", "get", "libraries/", {}, (200, 200, 200, 200)),
-    ("libraries", "post", "libraries/", TOKEN, (401, 403, 202, 202)),
-    ("library", "get", "libraries/catalogue/", {}, (200, 200, 200, 200)),
-    ("library", "get", "libraries/annas-amines/", {}, (404, 404, 404, 200)),
-    ("library", "delete", "libraries/annas-amines/", {}, (401, 403, 404, 204)),
-    ("library", "delete", "libraries/catalogue/", {}, (401, 403, 403, 403)),
-    ("upload", "get", "uploads/u-5c0f/", {}, (401, 404, 404, 200)),
-    ("upload-refused", "get", "uploads/u-5c0f/refused/", {}, (401, 404, 404, 404)),
-    ("job", "get", "jobs/8d0f5a0e/", {}, (401, 404, 404, 200)),
-    ("job-stop", "post", "jobs/8d0f5a0e/stop/", {}, (401, 404, 404, 200)),
-    ("transport-solvers", "get", "transport/solvers/", {}, (200, 200, 200, 200)),
-    ("transport-plan", "post", "transport/plan/", CLOUDS, (200, 200, 200, 200)),
-    ("transport-estimate", "post", "transport/estimate/", CLOUDS, (200, 200, 200, 200)),
-    ("transport-file", "post", "transport/file/", {**CLOUDS, "format": "links.csv"}, (200, 200, 200, 200)),
-    ("transport-sweep", "post", "transport/sweep/", CLOUDS, (200, 200, 200, 200)),
+    ("libraries", "get", "libraries/", {}, EVERYBODY),
+    ("libraries", "post", "libraries/", TOKEN, (401, 403, 202, 202, 202, 202)),
+    ("library", "get", "libraries/catalogue/", {}, EVERYBODY),
+    ("library", "get", "libraries/annas-amines/", {}, (404, 404, 404, 200, 404, 404)),
+    ("library", "delete", "libraries/annas-amines/", {}, (401, 403, 404, 204, 404, 404)),
+    ("library", "delete", "libraries/catalogue/", {}, (401, 403, 403, 403, 403, 403)),
+    ("upload", "get", "uploads/u-5c0f/", {}, (401, 404, 404, 200, 404, 404)),
+    ("upload-refused", "get", "uploads/u-5c0f/refused/", {}, (401, 404, 404, 404, 404, 404)),
+    ("jobs", "get", "jobs/", {}, ACCOUNTS),
+    ("jobs", "post", "jobs/", {"kind": "monge", "parameters": PARAMETERS}, (401, 403, 403, 403, 201, 201)),
+    ("job-kinds", "get", "jobs/kinds/", {}, TRAINERS),
+    ("job-actions", "post", "jobs/actions/", {"action": "stop", "jobs": [RUNNING]}, TRAINERS),
+    ("job", "get", f"jobs/{TRAINING}/", {}, TRAINERS_FIND),
+    ("job", "get", f"jobs/{CHECK}/", {}, OWNER_FINDS),
+    ("job", "get", "jobs/none/", {}, NOBODY_FINDS),
+    ("job", "delete", f"jobs/{TRAINING}/", {}, (401, 403, 403, 403, 204, 204)),
+    ("job", "delete", f"jobs/{CHECK}/", {}, (401, 403, 403, 403, 204, 204)),
+    ("job", "delete", f"jobs/{RUNNING}/", {}, (401, 403, 403, 403, 400, 400)),
+    ("job-stop", "post", f"jobs/{RUNNING}/stop/", {}, TRAINERS_FIND),
+    ("job-stop", "post", f"jobs/{CHECK}/stop/", {}, OWNER_FINDS),
+    ("job-resume", "post", f"jobs/{TRAINING}/resume/", {}, TRAINERS_FIND),
+    ("job-resume", "post", f"jobs/{CHECK}/resume/", {}, OWNER_FINDS),
+    ("job-clone", "post", f"jobs/{TRAINING}/clone/", {}, (401, 403, 403, 403, 201, 201)),
+    ("job-clone", "post", f"jobs/{CHECK}/clone/", {}, (401, 403, 403, 403, 400, 400)),
+    ("job-metrics", "get", f"jobs/{TRAINING}/metrics/", {}, TRAINERS_FIND),
+    ("job-metrics", "get", f"jobs/{CHECK}/metrics/", {"format": "csv"}, OWNER_FINDS),
+    ("job-events", "get", f"jobs/{TRAINING}/events/", {"wait": 0}, TRAINERS_FIND),
+    ("job-events", "get", f"jobs/{TRAINING}/events/", {}, TRAINERS_FIND),
+    ("job-events", "get", f"jobs/{CHECK}/events/", {}, OWNER_FINDS),
+    ("models", "get", "models/", {}, TRAINERS),
+    ("model", "get", "models/7/", {}, TRAINERS),
+    ("model", "delete", "models/7/", {}, (401, 403, 403, 403, 403, 204)),
+    ("model", "delete", "models/8/", {}, (401, 403, 403, 403, 403, 400)),
+    ("models-compare", "get", "models/compare/", {"version": ["7", "8"]}, TRAINERS),
+    ("model-promote", "post", "models/7/promote/", {"why": "x", "evaluation": 4}, ADMINISTRATORS),
+    ("model-promote", "post", "models/7/promote/", {"why": "x", "unmeasured": True}, ADMINISTRATORS),
+    ("models-roll-back", "post", "models/roll-back/", {"area": "monge", "why": "x"}, ADMINISTRATORS),
+    ("models-retire", "post", "models/retire/", {"area": "monge", "why": "x"}, ADMINISTRATORS),
+    ("promotions", "get", "models/promotions/", {}, TRAINERS),
+    ("datasets", "get", "datasets/", {}, TRAINERS),
+    ("datasets", "post", "datasets/", upload, (401, 403, 403, 403, 201, 201)),
+    ("dataset", "delete", "datasets/clouds.npz/", {}, (401, 403, 403, 403, 204, 204)),
+    ("status", "get", "status/", {}, ADMINISTRATORS),
+    ("transport-solvers", "get", "transport/solvers/", {}, EVERYBODY),
+    ("transport-plan", "post", "transport/plan/", CLOUDS, EVERYBODY),
+    ("transport-estimate", "post", "transport/estimate/", CLOUDS, EVERYBODY),
+    ("transport-file", "post", "transport/file/", {**CLOUDS, "format": "links.csv"}, EVERYBODY),
+    ("transport-sweep", "post", "transport/sweep/", CLOUDS, EVERYBODY),
     (
         "transport-map",
         "post",
         "transport/map/",
         {**CLOUDS, "parameters": {"seconds": 1}},
-        (200, 200, 200, 200),
+        EVERYBODY,
     ),
-    ("transport-map-estimate", "post", "transport/map/estimate/", CLOUDS, (200, 200, 200, 200)),
+    ("transport-map-estimate", "post", "transport/map/estimate/", CLOUDS, EVERYBODY),
 ]
 
 
 @pytest.fixture
-def callers(client: APIClient, anna: APIClient, account: Callable[..., Any]) -> list[APIClient]:
-    out = [client]
-    for name, role in (("viola", "viewer"), ("bob", "member")):
-        other = APIClient(raise_request_exception=False)
-        other.force_authenticate(account(name, role))
-        out.append(other)
-    return [*out, anna]
+def callers(client: APIClient, account: Callable[..., Any]) -> list[APIClient]:
+    roles = {"viola": "viewer", "bob": "member", "anna": "member", "tina": "trainer", "ada": "admin"}
+    return [client, *(as_user(account(name, role)) for name, role in roles.items())]
 
 
-@pytest.mark.parametrize(("name", "method", "address", "data", "expected"), TABLE)
-def test_table(
-    callers: list[APIClient], name: str, method: str, address: str, data: Any, expected: tuple[int, ...]
+@pytest.fixture
+def furniture(
+    callers: list[APIClient],
+    job: Callable[..., Job],
+    version: Callable[..., ModelVersion],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    options = {} if method == "get" else {"format": "json"}
-    got = [getattr(caller, method)(V1 + address, data, **options) for caller in callers]
-    assert tuple(response.status_code for response in got) == expected
-    for response in got:
-        if response.status_code >= 400:
-            body = problem.check(response, response.status_code)
-            assert "Anna" not in body["detail"]
+    """The jobs and versions that the table names."""
+    monkeypatch.setattr(inference, "transport_map", fuzzing.learn_nothing)
+    _, _, _, anna, tina, _ = callers
+    job("failed", tina.user, pk=TRAINING)
+    job("stopped", anna.user, kind="check", pk=CHECK)
+    job("running", pk=RUNNING, parameters={"data": {"source": "other.npz"}})
+    for pk in (7, 8):
+        made = version()
+        ModelVersion.objects.filter(pk=made.pk).update(id=pk)
+    Evaluation.objects.create(pk=4, version_id=7, metrics={"l2_uvp": 2.0}, data=[])
+    registry.promote(registry.get(8), "ada", "To be rolled back.", unmeasured=True)
+
+
+@pytest.mark.parametrize("part", sorted({address.split("/")[0] for _, _, address, *_ in TABLE}))
+def test_table(callers: list[APIClient], furniture: None, house: Path, part: str) -> None:
+    rows = [row for row in TABLE if row[2].split("/")[0] == part]
+    got = []
+    for _, method, address, data, _ in rows:
+        options = {} if method == "get" else {"format": "multipart" if callable(data) else "json"}
+        answers = []
+        for caller in callers:
+            with undone(house):
+                sent = data() if callable(data) else data
+                answers.append(getattr(caller, method)(V1 + address, sent, **options))
+        got.append((method, address, data, tuple(answer.status_code for answer in answers)))
+        for answer in answers:
+            if answer.status_code >= 400:
+                assert "Anna" not in problem.check(answer, answer.status_code)["detail"]
+    assert got == [(method, address, data, expected) for _, method, address, data, expected in rows]
 
 
 def test_the_table_names_every_address_and_method() -> None:
-    from webapp.api.urls import v1
-
     served = {
         (pattern.name, method)
         for pattern in v1
@@ -131,7 +214,8 @@ def test_the_table_names_every_address_and_method() -> None:
         if hasattr(pattern.callback.cls, method)
     }
     assert served == {(name, method) for name, method, *_ in TABLE}
-    assert get_resolver().reverse_dict is not None
+    for name, _, address, *_ in TABLE:
+        assert resolve(V1 + address).url_name == name
 
 
 def test_a_token_is_the_account(client: APIClient, account: Callable[..., Any]) -> None:

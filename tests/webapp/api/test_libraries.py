@@ -42,7 +42,6 @@ def test_the_checked_file_is_imported_by_its_token(anna: APIClient, shelf: Shelf
     assert response.headers["Location"] == "http://testserver/api/v1/jobs/8d0f5a0e/"
     assert shelf.imports == [("u-5c0f", "Amines")]
     assert shelf.uploads == []
-    assert anna.get(response.headers["Location"]).json() == examples.JOB_STATE
 
 
 def test_import_without_a_look_first(anna: APIClient, shelf: Shelf) -> None:
@@ -125,9 +124,3 @@ def test_delete(anna: APIClient) -> None:
     assert anna.delete(f"{LIBRARIES}annas-amines/").status_code == 204
     problem.check(anna.delete(f"{LIBRARIES}catalogue/"), 403, "comes with ferry")
     problem.check(anna.delete(f"{LIBRARIES}nowhere/"), 404)
-
-
-def test_stop(anna: APIClient) -> None:
-    assert anna.post("/api/v1/jobs/8d0f5a0e/stop/").json()["state"] == "stopped"
-    problem.check(anna.post("/api/v1/jobs/other/stop/"), 404)
-    problem.check(anna.get("/api/v1/jobs/8d0f5a0e/stop/"), 405)

@@ -12,6 +12,7 @@ from rest_framework.test import APIClient
 
 from tests.webapp.api import problem
 from webapp.api.serializers import answers
+from webapp.api.serializers.jobs import JobFull
 from workers import jobs, uploads, work
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -81,7 +82,7 @@ UNUSABLE = [
 def test_files_that_cannot_be_used(mia: APIClient, name: str, content: bytes, words: list[str]) -> None:
     started = dry_run(mia, name, content)
     job = mia.get(started.headers["Location"]).json()
-    assert set(answers.JobAnswer(job).data) == set(job)
+    assert set(JobFull(job).data) == set(job)
     assert job["state"] == "failed"
     told = f"{job['problem']['message']} {job['problem']['remedy']}"
     assert all(word in told for word in words)

@@ -12,8 +12,8 @@ from django.core.management import call_command
 from rest_framework import serializers
 from rest_framework.test import APIClient
 
-from webapp.api import examples
-from webapp.api.serializers import answers, bodies, parameters
+from webapp.api import examples, job_examples, model_examples
+from webapp.api.serializers import answers, bodies, jobs, models, parameters
 
 METHODS = ("get", "post", "put", "patch", "delete")
 
@@ -74,6 +74,15 @@ def test_changing_something_names_the_token(schema: dict[str, Any]) -> None:
     assert {"token": []} in schema["paths"]["/api/v1/libraries/"]["post"]["security"]
 
 
+def test_what_anybody_may_ask_says_so(schema: dict[str, Any]) -> None:
+    for address, method, operation in operations(schema):
+        tags = operation["tags"]
+        public = not {"jobs", "models", "operation"} & set(tags) and "upload" not in address
+        assert ({} in operation["security"]) == (public and (tags != ["libraries"] or method == "get")), (
+            address
+        )
+
+
 ANSWERS = [
     (answers.SearchAnswer, examples.SEARCH),
     (answers.SearchAnswer, examples.SEARCH_FACETS),
@@ -89,7 +98,22 @@ ANSWERS = [
     (answers.StartedAnswer, examples.CHECK),
     (answers.StartedAnswer, examples.IMPORT),
     (answers.UploadAnswer, examples.UPLOAD),
-    (answers.JobAnswer, examples.JOB),
+    (jobs.JobFull, job_examples.FULL),
+    (jobs.JobFull, job_examples.STARTED),
+    (jobs.JobPage, job_examples.PAGE),
+    (jobs.KindList, job_examples.KINDS),
+    (jobs.JobActionsAnswer, job_examples.ACTIONS),
+    (jobs.Curves, job_examples.CURVES),
+    (jobs.JobNews, job_examples.NEWS),
+    (jobs.DataSetList, job_examples.DATASETS),
+    (jobs.DataSetInfo, job_examples.DATASET),
+    (models.ModelList, model_examples.MODELS),
+    (models.ModelFull, model_examples.MODEL),
+    (models.ModelComparison, model_examples.COMPARISON),
+    (models.PromotionInfo, model_examples.PROMOTION),
+    (models.PromotionInfo, model_examples.ROLLED_BACK),
+    (models.PromotionInfo, model_examples.RETIRED),
+    (models.PromotionList, model_examples.PROMOTIONS),
 ]
 BODIES = [
     (parameters.SearchParameters, examples.SEARCH_BODY),
@@ -98,6 +122,11 @@ BODIES = [
     (bodies.LookupBody, examples.LOOKUP_BODY),
     (bodies.ExportBody, examples.EXPORT_BODY),
     (bodies.LibraryBody, examples.LIBRARY_BODY),
+    (jobs.JobBody, job_examples.START_BODY),
+    (jobs.CloneBody, job_examples.CLONE_BODY),
+    (jobs.JobActionsBody, job_examples.ACTIONS_BODY),
+    (models.PromoteBody, model_examples.PROMOTE_BODY),
+    (models.PlaceBody, model_examples.PLACE_BODY),
 ]
 
 

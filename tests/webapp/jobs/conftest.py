@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from django.utils import timezone
@@ -82,7 +83,7 @@ def version(settings: Any, db: None) -> Callable[..., ModelVersion]:
 
     def made(area: str = "monge", job: Job | None = None, **config: Any) -> ModelVersion:
         number = ModelVersion.objects.count() + 1
-        folder = Path(settings.FERRY_DATA) / "made" / f"{area}-{number}-{id(config)}"
+        folder = Path(settings.FERRY_DATA) / "made" / f"{area}-{number}-{uuid4().hex}"
         folder.mkdir(parents=True)
         (folder / "model.safetensors").write_bytes(b"\0" * 2_048)
         (folder / "config.json").write_text(json.dumps({"layers": 3, **config}))

@@ -156,7 +156,7 @@ def test_too_many_open_jobs_are_refused_with_the_form_kept(at_work, make, traine
     settings.FERRY_JOBS_PER_USER = 1
     make("queued", owner=trainer)
     response = at_work.post("/jobs/new/", sent())
-    assert response.status_code == 503
+    assert response.status_code == 429
     assert 'value="Mine"' in response.content.decode()
 
 

@@ -12,6 +12,7 @@ from webapp.api.serializers.fields import (
     Choice,
     Number,
     StrictSerializer,
+    YesNo,
     several,
     text,
     whole,
@@ -91,7 +92,7 @@ class LibraryBody(StrictSerializer):
     )
     token = text(MAX_NAME, required=False, help_text="From an earlier dry run: imports that file.")
     name = text(MAX_NAME, required=False, trim_whitespace=True, help_text="Name of the new library.")
-    dry_run = serializers.BooleanField(
+    dry_run = YesNo(
         default=False,
         help_text="True: only check the file; nothing is kept but the upload and its report, for a day.",
     )

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import difflib
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
+from uuid import UUID
 
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 MAX_TEXT = 100_000
 MAX_NAME = 200
 MAX_ID = 300
+#: of any text among a job's parameters: what a file system takes as a name
+MAX_BYTES = 255
+MAX_VALUES = 500
 
 
 class StrictSerializer(serializers.Serializer):
@@ -27,9 +32,11 @@ class StrictSerializer(serializers.Serializer):
         }
         if hasattr(data, "getlist"):
             for name, field in self.fields.items():
-                times = len(data.getlist(name))
-                if times > 1 and not isinstance(field, serializers.ListField):
-                    faults[name] = f"Given {times} times, and only one value is read. Give it once."
+                given = data.getlist(name)
+                if len(given) > 1 and not isinstance(field, serializers.ListField):
+                    faults[name] = f"Given {len(given)} times, and only one value is read. Give it once."
+                if given == [""] and not getattr(field, "allow_blank", False):
+                    faults[name] = "This is empty. Give a value, or leave it out."
         if faults:
             raise serializers.ValidationError(faults)
         return super().to_internal_value(data)
@@ -53,19 +60,69 @@ def unknown_name(name: str, known: list[str]) -> str:
     return f"There is no parameter '{shown}'. Known here: {', '.join(known) or 'none'}."
 
 
-def text(limit: int = MAX_TEXT, **options: Any) -> serializers.CharField:
+def written(field: serializers.Field) -> bool:
+    """Whether the input is an address or a form, where every value is text, and not JSON, which has types."""
+    return hasattr(getattr(field.root, "initial_data", None), "getlist")
+
+
+class Text(serializers.CharField):
+    """Text; in JSON, a number is none."""
+
+    def to_internal_value(self, data: Any) -> str:
+        """The text. Raises ValidationError for anything else."""
+        if not isinstance(data, str):
+            self.fail("invalid")
+        return super().to_internal_value(data)
+
+
+class Whole(serializers.IntegerField):
+    """A whole number; in JSON, text and yes or no are none."""
+
+    def to_internal_value(self, data: Any) -> int:
+        """The number. Raises ValidationError for anything else."""
+        if not written(self) and (isinstance(data, bool) or not isinstance(data, int | float)):
+            self.fail("invalid")
+        return super().to_internal_value(data)
+
+
+class YesNo(serializers.BooleanField):
+    """True or false; in JSON, words and numbers are neither."""
+
+    default_error_messages = {"invalid": "Not yes or no. Write true or false."}
+
+    def to_internal_value(self, data: Any) -> bool:
+        """The answer. Raises ValidationError for anything else."""
+        if not written(self) and not isinstance(data, bool):
+            self.fail("invalid")
+        return bool(super().to_internal_value(data))
+
+
+class JobId(serializers.UUIDField):
+    """The id of a job, as text."""
+
+    default_error_messages = {"invalid": "Not a job id. Send ids as jobs/ lists them."}
+
+    def to_internal_value(self, data: Any) -> UUID:
+        """The id. Raises ValidationError for anything else."""
+        if not isinstance(data, str) or len(data) != 36:
+            self.fail("invalid")
+        return super().to_internal_value(data)
+
+
+def text(limit: int = MAX_TEXT, **options: Any) -> Text:
     """A text field kept as written (a molfile may begin with an empty line), at most ``limit`` characters."""
     options.setdefault("trim_whitespace", False)
     messages = {
+        "invalid": "Not a text. Give a text.",
         "max_length": f"Longer than {limit:,} characters, which is the limit. Shorten it.",
         "blank": "This is empty. Write something.",
         "null": "This is null. Give a text.",
         "required": "This is missing. Give a text.",
     }
-    return serializers.CharField(max_length=limit, error_messages=messages, **options)
+    return Text(max_length=limit, error_messages=messages, **options)
 
 
-def whole(low: int, high: int, **options: Any) -> serializers.IntegerField:
+def whole(low: int, high: int, **options: Any) -> Whole:
     """A whole number from ``low`` to ``high``, both included."""
     messages = {
         "invalid": f"Not a whole number. Give one from {low:,} to {high:,}.",
@@ -73,16 +130,18 @@ def whole(low: int, high: int, **options: Any) -> serializers.IntegerField:
         "min_value": f"Too small: the least is {low:,}.",
         "max_value": f"Too large: the limit is {high:,}.",
     }
-    return serializers.IntegerField(min_value=low, max_value=high, error_messages=messages, **options)
+    return Whole(min_value=low, max_value=high, error_messages=messages, **options)
 
 
 class Number(serializers.FloatField):
-    """A finite number; ``nan`` and ``inf`` are refused."""
+    """A finite number; ``nan`` and ``inf`` are refused, and in JSON text is none."""
 
     default_error_messages = {"invalid": "Not a number. Write it with digits and a point, as 180.16."}
 
     def to_internal_value(self, data: Any) -> float:
         """The number. Raises ValidationError when it is not finite."""
+        if isinstance(data, bool) or not (written(self) or isinstance(data, int | float)):
+            self.fail("invalid")
         value = super().to_internal_value(data)
         if not math.isfinite(value):
             self.fail("invalid")
@@ -108,3 +167,49 @@ def several(child: serializers.Field, limit: int, **options: Any) -> serializers
         "min_length": "The list is empty. Give at least one value.",
     }
     return serializers.ListField(child=child, max_length=limit, error_messages=messages, **options)
+
+
+@extend_schema_field({"type": "object", "additionalProperties": True})
+class JsonObject(serializers.DictField):
+    """Names and values of whatever kind JSON has, few and short enough to be parameters of a job."""
+
+    default_error_messages = {"not_a_dict": "Not an object. Send names and values."}
+
+    def to_internal_value(self, data: Any) -> dict[str, Any]:
+        """The object as it is. Raises ValidationError for text that no database keeps, and for too much of it."""
+        if not isinstance(data, Mapping):
+            self.fail("not_a_dict")
+        for number, leaf in enumerate(_leaves(data)):
+            if number >= MAX_VALUES:
+                raise serializers.ValidationError(f"More than {MAX_VALUES} names and values. Send fewer.")
+            if isinstance(leaf, float) and not math.isfinite(leaf):
+                raise serializers.ValidationError("One of the numbers is not finite. Write it with digits.")
+            if isinstance(leaf, int) and abs(leaf) >= 2**63:
+                raise serializers.ValidationError("One of the numbers is too large. The limit is 2^63.")
+            if isinstance(leaf, str) and not _storable(leaf):
+                raise serializers.ValidationError(
+                    f"One of the texts has a null character, half a character, or more than {MAX_BYTES} bytes. "
+                    "Shorten or mend it."
+                )
+        return dict(data)
+
+
+def _leaves(data: Any) -> Iterator[Any]:
+    """Every name and every value that is neither object nor list, without recursion."""
+    waiting = [data]
+    while waiting:
+        one = waiting.pop()
+        if isinstance(one, Mapping):
+            yield from one
+            waiting.extend(one.values())
+        elif isinstance(one, list):
+            waiting.extend(one)
+        else:
+            yield one
+
+
+def _storable(text: str) -> bool:
+    try:
+        return "\0" not in text and len(text.encode()) <= MAX_BYTES
+    except UnicodeEncodeError:
+        return False

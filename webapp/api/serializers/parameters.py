@@ -7,7 +7,16 @@ from typing import Any
 
 from rest_framework import serializers
 
-from webapp.api.serializers.fields import MAX_ID, Choice, Number, StrictSerializer, several, text, whole
+from webapp.api.serializers.fields import (
+    MAX_ID,
+    Choice,
+    Number,
+    StrictSerializer,
+    YesNo,
+    several,
+    text,
+    whole,
+)
 from webapp.search import vocabulary
 from webapp.search.quantities import QUANTITIES
 from webapp.search.vocabulary import DEFAULTS
@@ -96,10 +105,9 @@ class SearchParameters(FilterParameters):
     )
     k = whole(1, vocabulary.MAX_K, default=DEFAULTS["k"], help_text="How many hits to send.")
     offset = whole(0, vocabulary.MAX_OFFSET, default=DEFAULTS["offset"], help_text="How many hits to skip.")
-    facets = serializers.BooleanField(
+    facets = YesNo(
         default=False,
         help_text="Whether to say how the properties, categories and libraries of all hits are spread.",
-        error_messages={"invalid": "Not yes or no. Write true or false."},
     )
     model = text(
         vocabulary.MAX_MODEL,

@@ -8,7 +8,7 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from webapp.api.serializers.fields import Choice, StrictSerializer, text, whole
+from webapp.api.serializers.fields import Choice, StrictSerializer, YesNo, text, whole
 
 FILES = ("links.csv", "plan.npy", "plan.npz", "problem.npz")
 MAX_FILE_TEXT = 3_900_000  # base64; the whole body has at most 4,000,000 bytes
@@ -105,10 +105,9 @@ class ProblemBody(StrictSerializer):
 
 
 class PlanBody(ProblemBody):
-    check = serializers.BooleanField(
+    check = YesNo(
         default=False,
         help_text="Whether to solve with another library (POT or SciPy) too and compare.",
-        error_messages={"invalid": "Not yes or no. Write true or false."},
     )
     links = whole(0, 50_000, default=400, help_text="How many of the strongest links to list.")
     matrix = whole(1, 256, default=48, help_text="Cells a side of the picture of the plan.")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from django.conf import settings
 from django.http import HttpRequest
 from drf_spectacular.utils import OpenApiResponse, extend_schema
 from rest_framework.parsers import MultiPartParser
@@ -11,8 +10,7 @@ from rest_framework.response import Response
 from rest_framework.reverse import reverse
 
 from webapp.api import examples
-from webapp.api.parsers import LimitedJSONParser
-from webapp.api.problems import TooLarge
+from webapp.api.parsers import LimitedJSONParser, check_length
 from webapp.api.serializers import answers
 from webapp.api.serializers.bodies import LibraryBody
 from webapp.api.serializers.parameters import NoParameters
@@ -26,14 +24,8 @@ class LibrariesView(ApiView):
     rights = {"POST": "workers.add_library"}
 
     def initial(self, request: HttpRequest, *args: object, **kwargs: object) -> None:
-        """Refuse an upload over the limit by its announced length, before any of it is read or stored."""
-        announced = request.META.get("CONTENT_LENGTH") or "0"
-        limit = settings.FERRY_MAX_UPLOAD
-        if announced.isdigit() and int(announced) > limit:
-            raise TooLarge(
-                f"The upload is {int(announced):,} bytes and the limit is {limit:,}. "
-                "Split the file, or compress it with gzip."
-            )
+        """Refuse an upload over the limit by its announced length."""
+        check_length(request)
         super().initial(request, *args, **kwargs)
 
     @extend_schema(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import urlencode
 
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
@@ -11,6 +10,7 @@ from rest_framework.response import Response
 
 from webapp.api import examples
 from webapp.api.access import readable
+from webapp.api.paging import links
 from webapp.api.serializers import answers
 from webapp.api.serializers.parameters import SearchParameters, SuggestParameters, filters
 from webapp.api.views.base import ApiView
@@ -51,7 +51,7 @@ class SearchView(ApiView):
     def get(self, request: Request) -> Response:
         """Search with everything in the address."""
         answer = find(request, self.read_query(SearchParameters))
-        return Response(answer, headers=_links(request, answer))
+        return Response(answer, headers=links(request, answer))
 
     @extend_schema(
         operation_id="search_long",
@@ -96,21 +96,3 @@ def _changed(answer: dict[str, Any], model: str, pins: dict[str, str]) -> list[s
                 f"The library {library['id']} was pinned at {pin[:16]}; it has changed and is now {now}."
             )
     return out
-
-
-def _links(request: Request, answer: dict[str, Any]) -> dict[str, str]:
-    """The Link header: the pages after and before this one."""
-    offset, k, total = answer["offset"], answer["k"], answer["total"]
-    pages = {}
-    if offset + k < total:
-        pages["next"] = offset + k
-    if offset > 0:
-        pages["prev"] = max(0, offset - k)
-    if not pages:
-        return {}
-    kept = [
-        (name, value) for name, values in request.query_params.lists() for value in values if name != "offset"
-    ]
-    base = request.build_absolute_uri(request.path)
-    links = [f'<{base}?{urlencode([*kept, ("offset", at)])}>; rel="{name}"' for name, at in pages.items()]
-    return {"Link": ", ".join(links)}

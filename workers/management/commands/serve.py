@@ -59,10 +59,15 @@ class Command(BaseCommand):
                 self._model()
                 collect_static()
                 self._say(host, port)
-                children = [Child("the web server", web_command(host, port, processes))]
+                children = [Child("the web server", web_command(host, port, processes), answering())]
                 if not no_worker:
                     children += [
-                        Child(f"the worker for {queue}", worker_command(queue), essential=False)
+                        Child(
+                            f"the worker for {queue}",
+                            worker_command(queue),
+                            answering() if queue == "inference" else {},
+                            essential=False,
+                        )
                         for queue in POOLS
                         if queue != "inference" or settings.FERRY_INFERENCE == "queue"
                     ]
@@ -117,6 +122,15 @@ def web_command(host: str, port: int, processes: int) -> list[str]:
         "--respawn-failed-workers --backpressure 512 --no-ws --log-level warning"
     )
     return [sys.executable, "-m", "granian", *options.split(), "webapp.asgi:application"]
+
+
+def answering() -> dict[str, str]:
+    """Environment of a process that answers: one search takes ``FERRY_THREADS`` threads of its libraries, not all.
+
+    Searches run beside each other anyway; threads of a matrix product that wait for each other only slow them down.
+    """
+    threads = os.environ.get("OMP_NUM_THREADS", str(settings.FERRY_THREADS))
+    return {"OMP_NUM_THREADS": threads, "OPENBLAS_NUM_THREADS": threads}
 
 
 def worker_command(queue: str) -> list[str]:
