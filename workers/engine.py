@@ -32,7 +32,7 @@ log = logging.getLogger(__name__)
 
 MODEL_CHECK_SECONDS = 2.0
 WARM_AGAIN_SECONDS = 5.0
-#: how long a batch waits for searches under way to end, so as to be alone
+#: how long a batch waits for those who wait for a turn, and for each turn that somebody has
 ALONE_SECONDS = 0.1
 PROMOTE_AGAIN_SECONDS = 30.0
 
@@ -68,6 +68,8 @@ class Engine:
         self._wait = wait
         self._threads = threads
         self._searches = searches
+        self._outside = 0  # how many wait for a turn
+        self._calm = threading.Condition()
         self._turns = threading.BoundedSemaphore(searches)
         self._changing = threading.Lock()
         self._loaded: Loaded | None = None
@@ -224,9 +226,11 @@ class Engine:
         """Have every turn while a batch is computed, as far as they come free soon.
 
         The batch is many short operations that give up the interpreter's lock and want it back; threads that read
-        questions meanwhile would make it wait for each. Waiting for the turns also lets those before it join the batch.
+        questions meanwhile would make it wait for each. Whoever waits for a turn has it first, and may join the batch.
         """
         held = 0
+        with self._calm:
+            self._calm.wait_for(lambda: not self._outside, timeout=ALONE_SECONDS)
         try:
             for number in range(self._searches):
                 held += self._turns.acquire(timeout=self._wait if number == 0 else ALONE_SECONDS)
@@ -236,10 +240,23 @@ class Engine:
                 self._turns.release()
 
     @contextmanager
+    def _waiting(self) -> Iterator[None]:
+        """Be counted among those who wait for their turn."""
+        with self._calm:
+            self._outside += 1
+        try:
+            yield
+        finally:
+            with self._calm:
+                self._outside -= 1
+                if not self._outside:
+                    self._calm.notify_all()
+
+    @contextmanager
     def _turn(self) -> Iterator[None]:
         """Be one of so many at work. Raises Busy when none ends in time, Late and Gone as the batcher does."""
         call = calls.current()
-        with metrics.WAITING.track_inprogress():
+        with metrics.WAITING.track_inprogress(), self._waiting():
             if not self._turns.acquire(timeout=min(self._wait, call.left)):
                 metrics.BATCHES.dropped("late")
                 raise Late("Too many questions are waiting; none ended in time. Try again in a moment.")
