@@ -30,6 +30,10 @@ POOLS = {
 }
 
 
+#: threads of a computation that wait for each other sleep, so that a training and the searches share the cores
+PATIENT = {"OMP_WAIT_POLICY": os.environ.get("OMP_WAIT_POLICY", "PASSIVE")}
+
+
 class Command(BaseCommand):
     """Migrate, check that a model is there, collect static files, then run web server and worker until told to stop."""
 
@@ -65,7 +69,7 @@ class Command(BaseCommand):
                         Child(
                             f"the worker for {queue}",
                             worker_command(queue),
-                            answering() if queue == "inference" else {},
+                            answering() if queue == "inference" else PATIENT,
                             essential=False,
                         )
                         for queue in POOLS
@@ -130,7 +134,7 @@ def answering() -> dict[str, str]:
     Searches run beside each other anyway; threads of a matrix product that wait for each other only slow them down.
     """
     threads = os.environ.get("OMP_NUM_THREADS", str(settings.FERRY_THREADS))
-    return {"OMP_NUM_THREADS": threads, "OPENBLAS_NUM_THREADS": threads}
+    return {**PATIENT, "OMP_NUM_THREADS": threads, "OPENBLAS_NUM_THREADS": threads}
 
 
 def worker_command(queue: str) -> list[str]:
