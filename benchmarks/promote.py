@@ -19,7 +19,8 @@ import threading
 import time
 from pathlib import Path
 from statistics import quantiles
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 from urllib.error import URLError
 from urllib.parse import urlencode
 from urllib.request import urlopen
@@ -75,20 +76,10 @@ def under_load(house: House, folder: Path, args: argparse.Namespace) -> dict[str
         shutil.copytree(ROOT / "models" / "retrieval", target)
         versions.append(registry.register("retrieval", "", target))
     load = Load(f"http://127.0.0.1:{house.port}", args.clients)
-    load.start()
-    time.sleep(PAUSE)
-    changed: list[tuple[float, float]] = []
-    for number in range(args.changes):
-        began = time.monotonic()
-        if number % 2:
-            registry.roll_back("retrieval", "", "drill", "drill")
-        else:
-            registry.promote(versions[number // 2 % 2], "drill", "drill", unmeasured=True)
-        time.sleep(PAUSE)
-        changed.append((began, began + PAUSE))
-    while load.count() < args.requests:
-        time.sleep(0.1)
-    load.stop()
+    with load:
+        changed = _change(versions, args)
+        while load.count() < args.requests:
+            time.sleep(0.1)
     calm = [s for at, s, _ in load.answers if not any(a <= at <= b for a, b in changed)]
     during = [s for at, s, _ in load.answers if any(a <= at <= b for a, b in changed)]
     return {
@@ -98,6 +89,23 @@ def under_load(house: House, folder: Path, args: argparse.Namespace) -> dict[str
         "ms, nothing changes": _spread(calm),
         "ms, within a change": _spread(during),
     }
+
+
+def _change(versions: list[Any], args: argparse.Namespace) -> list[tuple[float, float]]:
+    """Promote and roll back in turn; when each change began, and until when its effects were waited for."""
+    from workers import registry
+
+    time.sleep(PAUSE)
+    changed = []
+    for number in range(args.changes):
+        began = time.monotonic()
+        if number % 2:
+            registry.roll_back("retrieval", "", "drill", "drill")
+        else:
+            registry.promote(versions[number // 2 % 2], "drill", "drill", unmeasured=True)
+        time.sleep(PAUSE)
+        changed.append((began, began + PAUSE))
+    return changed
 
 
 class Load:
@@ -110,12 +118,14 @@ class Load:
         self._ended = threading.Event()
         self._threads = [threading.Thread(target=self._run, args=(number,)) for number in range(clients)]
 
-    def start(self) -> None:
-        """Begin."""
+    def __enter__(self) -> Self:
         for thread in self._threads:
             thread.start()
+        return self
 
-    def stop(self) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         """End after the answers under way."""
         self._ended.set()
         for thread in self._threads:

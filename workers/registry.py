@@ -105,6 +105,7 @@ def promote(
     Raises BadInput without a reason, without an evaluation of this version (``unmeasured`` says that this is meant),
     or when it answers already; NotFound when its files are gone.
     """
+    version.refresh_from_db()
     if version.active:
         raise BadInput(f"{version.place} v{version.version} answers already.", "version", "Choose another.")
     if evaluation is not None and evaluation.version_id != version.pk:

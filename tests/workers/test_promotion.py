@@ -57,6 +57,8 @@ def test_rolling_back_puts_the_one_before_back(versions):
     registry.roll_back("monge", "", "anna", "slower than thought")
     assert registry.active("monge").version == 1
     assert [(row.before, row.after) for row in Promotion.objects.order_by("pk")] == [(0, 1), (1, 2), (2, 1)]
+    registry.promote(versions[1], "anna", "after all", unmeasured=True)
+    assert registry.active("monge").version == 2
     with pytest.raises(BadInput, match="Nothing was ever promoted"):
         registry.roll_back("retrieval", "", "anna", "no")
 
