@@ -20,9 +20,26 @@ def run(parameters: TrainingParameters, job: Job, progress: JobProgress) -> dict
         metrics = _train(parameters, out, progress)
         if progress.stopping:
             return {"stopped": True}
-        catalogue.build(out / "model", progress)
+        progress.log("encoding the catalogue with the new model")
+        catalogue.build(out / "model", WithoutCurves(progress))
     version = registry.register("retrieval", "", out / "model", job)
     return {"version": version.version, "metrics": metrics}
+
+
+class WithoutCurves:
+    """The progress of what follows a training: its steps are not those of the curves."""
+
+    def __init__(self, progress: JobProgress) -> None:
+        self._progress = progress
+        self.log = progress.log
+
+    @property
+    def stopping(self) -> bool:
+        """True once somebody asked for a stop."""
+        return self._progress.stopping
+
+    def update(self, done: int, total: int | None = None, **metrics: float) -> None:
+        """Nothing to tell."""
 
 
 def _train(parameters: TrainingParameters, out: Path, progress: JobProgress) -> dict[str, Any]:
