@@ -118,7 +118,11 @@ class JobAdmin(admin.ModelAdmin):
     @admin.action(description="Resume (or try again)", permissions=["change"])
     def resume(self, request: HttpRequest, chosen: QuerySet[Job]) -> None:
         """Queue each ended one again; it goes on from its last checkpoint."""
-        queued = sum(jobs.resume(job).state == Job.State.QUEUED for job in chosen)
+        queued = 0
+        for job in chosen:
+            if jobs.resume(job).state == Job.State.QUEUED:
+                audit.record(request.user, "resume", f"job/{job.pk}")
+                queued += 1
         self.message_user(request, f"{queued} queued again.")
 
     @admin.action(description="Start again as a new job", permissions=["add"])
