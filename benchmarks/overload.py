@@ -100,6 +100,8 @@ class Flood:
 
     async def _exchange(self, text: str) -> tuple[int, bool]:
         """One request and its answer: the status, and whether there was a Retry-After."""
+        while self.free and self.free[-1][0].at_eof():  # idle for so long that the server has closed it
+            self.free.pop()[1].close()
         pair = self.free.pop() if self.free else await asyncio.open_connection("127.0.0.1", self.port)
         reader, writer = pair
         writer.write(f"GET {PATH}{quote(text)} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode())
