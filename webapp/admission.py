@@ -12,17 +12,13 @@ synchronous views in threads that nothing can interrupt: work that has begun is 
 
 from __future__ import annotations
 
-import json
 import math
 import re
 import time
-import uuid
 from collections import deque
 from collections.abc import Callable
 
-from webapp.errors import drawn, facts_of
-from webapp.limits import Application, Message, Receive, Scope, Send
-from webapp.middleware import CONTENT_POLICY
+from webapp.refusals import Application, Message, Receive, Refusal, Scope, Send, refuse
 from workers import calls, metrics
 from workers.calls import Call
 
@@ -143,32 +139,8 @@ def _given(scope: Scope) -> float:
 
 
 async def _refuse(scope: Scope, send: Send, seconds: int) -> None:
-    """503 as problem details under ``/api/``, as a page elsewhere."""
+    """503, and when to come back."""
     detail = "More searches come than this server can answer."
     remedy = f"Try again in {seconds} s."
-    request_id = uuid.uuid4().hex
-    if scope["path"].startswith("/api/"):
-        kind = b"application/problem+json"
-        problem = {
-            "type": "urn:ferry:problem:busy",
-            "title": "The server is busy",
-            "status": 503,
-            "detail": f"{detail} {remedy}",
-            "instance": scope["path"],
-            "errors": [],
-            "request_id": request_id,
-        }
-        body = json.dumps(problem).encode()
-    else:
-        kind = b"text/html; charset=utf-8"
-        body = drawn(facts_of(503, detail, remedy, request_id, back="/")).encode()
-    headers = [
-        (b"content-type", kind),
-        (b"content-length", str(len(body)).encode()),
-        (b"cache-control", b"no-store"),
-        (b"retry-after", str(seconds).encode()),
-        (b"content-security-policy", CONTENT_POLICY.encode()),
-        (b"x-request-id", request_id.encode()),
-    ]
-    await send({"type": "http.response.start", "status": 503, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
+    headers = ((b"cache-control", b"no-store"), (b"retry-after", str(seconds).encode()))
+    await refuse(scope, send, Refusal(503, "busy", "The server is busy", detail, remedy), headers)

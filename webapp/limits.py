@@ -5,19 +5,7 @@ Django's ASGI handler stores a whole body on disk before any middleware runs, so
 
 from __future__ import annotations
 
-import json
-import uuid
-from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any
-
-from webapp.errors import drawn, facts_of
-from webapp.middleware import CONTENT_POLICY
-
-Scope = MutableMapping[str, Any]
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-Application = Callable[[Scope, Receive, Send], Awaitable[None]]
+from webapp.refusals import Application, Message, Receive, Refusal, Scope, Send, refuse
 
 
 class TooLong(Exception):
@@ -67,34 +55,13 @@ class UploadLimit:
                 await self._refuse(scope, send, read)
 
     async def _refuse(self, scope: Scope, send: Send, size: int) -> None:
-        """413 as problem details under ``/api/``, as a page elsewhere."""
+        """413, and what to do about it."""
         megabytes = self.limit / 1e6
         detail = f"The upload has {size / 1e6:,.0f} MB or more; this server takes {megabytes:,.0f} MB."
         remedy = (
             "Compress the file with gzip or split it; whoever runs the server can raise FERRY_MAX_UPLOAD_MB."
         )
-        request_id = uuid.uuid4().hex
-        if scope["path"].startswith("/api/"):
-            kind = b"application/problem+json"
-            problem = {
-                "type": "urn:ferry:problem:too-large",
-                "title": "The body is too large",
-                "status": 413,
-                "detail": f"{detail} {remedy}",
-                "instance": scope["path"],
-                "errors": [{"field": "file", "message": detail, "remedy": remedy}],
-                "request_id": request_id,
-            }
-            body = json.dumps(problem).encode()
-        else:
-            kind = b"text/html; charset=utf-8"
-            body = drawn(facts_of(413, detail, remedy, request_id, back="/libraries/")).encode()
-        headers = [
-            (b"content-type", kind),
-            (b"content-length", str(len(body)).encode()),
-            (b"connection", b"close"),
-            (b"content-security-policy", CONTENT_POLICY.encode()),
-            (b"x-request-id", request_id.encode()),
-        ]
-        await send({"type": "http.response.start", "status": 413, "headers": headers})
-        await send({"type": "http.response.body", "body": body})
+        refusal = Refusal(
+            413, "too-large", "The body is too large", detail, remedy, back="/libraries/", field="file"
+        )
+        await refuse(scope, send, refusal, ((b"connection", b"close"),))

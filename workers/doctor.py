@@ -105,7 +105,7 @@ def _remove(findings: list[Finding]) -> list[str]:
     for path in (path for finding in findings for path in finding.remove):
         freed = disk.size(path)
         if path.is_dir():
-            shutil.rmtree(path, ignore_errors=True)
+            leftovers.discard(path)
         else:
             path.unlink(missing_ok=True)
         if not path.exists():

@@ -144,7 +144,7 @@ def delete_library(identifier: str, user: Any) -> None:
     if library.owner_id != user.pk and not user.is_superuser:
         raise PermissionDenied("Only its owner can delete a library.")
     if library.job is not None:
-        jobs.stop(library.job)
+        jobs.stop(library.job, by=user.get_username())
     remove(library)
 
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import shutil
-from pathlib import Path
 from typing import Any
 
 from django.conf import settings
 from django.db import transaction
 
-from workers import audit, events, registry, work
+from workers import audit, disk, events, registry, work
 from workers.errors import BadInput
 from workers.models import Job, ModelVersion
 
@@ -28,7 +27,7 @@ def delete_version(version: ModelVersion, who: Any) -> int:
     for job in Job.objects.filter(kind="evaluation", state__in=Job.OPEN, parameters__version=version.pk):
         raise BadInput(f"{version} is being evaluated.", "version", f"Stop the job {job} first.")
     folder = registry.resolve(version.folder)
-    size = folder_size(folder)
+    size = disk.size(folder)
     doomed = folder.with_name(f"{folder.name}.deleted-{version.pk}")
     with transaction.atomic():
         subject = f"model/{version.place} v{version.version}"
@@ -49,7 +48,7 @@ def delete_job(job: Job, who: Any) -> int:
     if home:
         names = ", ".join(f"{row.place} v{row.version}" for row in home)
         raise BadInput(f"The files of {names} are in this job's folder.", "job", "Delete the version first.")
-    size = folder_size(folder)
+    size = disk.size(folder)
     with transaction.atomic():
         audit.record(who, "delete", f"job/{job.pk}", {"kind": job.kind, "bytes": size})
         stream = job.stream
@@ -57,8 +56,3 @@ def delete_job(job: Job, who: Any) -> int:
     shutil.rmtree(folder, ignore_errors=True)
     events.forget(stream)
     return size
-
-
-def folder_size(folder: Path) -> int:
-    """Bytes of all files below ``folder``, 0 where it is not there."""
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) if folder.exists() else 0

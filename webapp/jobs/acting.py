@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from workers import audit, board, jobs, removal, work
+from workers import audit, board, disk, jobs, removal, work
 from workers.inference import BadInput
 from workers.models import Job
 
@@ -46,7 +46,7 @@ VERBS = {
 
 def size(job: Job) -> int:
     """Bytes of its files."""
-    return removal.folder_size(work.folder_of(job))
+    return disk.size(work.folder_of(job))
 
 
 def each(verb: str, chosen: Sequence[Job], user: Any) -> tuple[int, list[str]]:

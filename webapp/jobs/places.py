@@ -10,7 +10,7 @@ from typing import Any
 
 from django.conf import settings
 
-from workers import registry, removal
+from workers import disk, registry
 from workers.inference import NotFound
 from workers.models import Evaluation, ModelVersion, Promotion
 
@@ -79,7 +79,7 @@ def size(version: ModelVersion) -> int:
 
 @lru_cache(maxsize=1024)
 def _size(folder: Path) -> int:
-    return removal.folder_size(folder)
+    return disk.size(folder)
 
 
 def figures(values: Mapping[str, Any], prefix: str = "") -> dict[str, float]:
