@@ -6,6 +6,8 @@ import itertools
 import math
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from workers import board, history
 from workers.history import Measured
@@ -54,6 +56,17 @@ def test_long_runs_are_thinned_out_evenly_and_keep_both_ends(job, monkeypatch):
     assert steps[0] < 100
     gaps = [after - before for before, after in itertools.pairwise(steps)]
     assert max(gaps) <= 4 * 1000 / 25
+
+
+@given(st.lists(st.integers(0, 5000), min_size=60, max_size=300, unique=True).map(sorted))
+def test_what_thinning_leaves_begins_and_ends_as_before_and_is_even(steps):
+    known = list(enumerate(steps))
+    gone = set(history._superfluous(known, 20))
+    kept = [step for key, step in known if key not in gone]
+    assert (kept[0], kept[-1]) == (steps[0], steps[-1])
+    assert len(kept) <= 20 + 2
+    stride = (steps[-1] - steps[0]) / 20
+    assert all(after - before >= stride for before, after in itertools.pairwise(kept[:-1]))
 
 
 def test_what_is_no_number_is_left_out(job):
