@@ -11,10 +11,15 @@ from mlcore.runtime.errors import InputError, LibraryError, ModelError
 
 #: command -> module with ``add_arguments`` and ``run``; a dictionary is a further choice
 COMMANDS: dict[str, str | dict[str, str]] = {
-    "train": {"retrieval": "mlcore.retrieval.cli_train", "monge": "mlcore.transport.maps.cli_train"},
+    "train": {
+        "retrieval": "mlcore.retrieval.cli_train",
+        "monge": "mlcore.transport.maps.cli_train",
+        "lm": "mlcore.decoding.cli_train",
+    },
     "evaluate": {
         "retrieval": "mlcore.retrieval.cli_evaluate",
         "monge": "mlcore.transport.maps.cli_evaluate",
+        "lm": "mlcore.decoding.cli_evaluate",
     },
     "calibrate": {"retrieval": "mlcore.retrieval.cli_calibrate"},
     "index": "mlcore.retrieval.cli_index",

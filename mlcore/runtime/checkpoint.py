@@ -56,12 +56,22 @@ def save(
     name = f"{_TENSORS}.{meta['step']}"
     with _room(folder, meta["step"]):
         part = folder / f"{name}.part"
-        save_file({key: value.detach().contiguous().cpu() for key, value in stored.items()}, part)
+        save_file(_apart({key: value.detach().contiguous().cpu() for key, value in stored.items()}), part)
         _settle(part, folder / name)
         part = folder / f"{_META}.part"
         part.write_text(json.dumps({**meta, "tensors": name, "scalars": scalars}))
         _settle(part, folder / _META)  # the JSON names its tensors: from here on the new checkpoint counts
     _tidy(folder, name)
+
+
+def _apart(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """``tensors`` without shared memory, which safetensors refuses: tied weights are written once for each name."""
+    seen: set[int] = set()
+    for name, value in tensors.items():
+        if value.numel() and value.data_ptr() in seen:
+            tensors[name] = value.clone()
+        seen.add(value.data_ptr())
+    return tensors
 
 
 def _settle(part: Path, final: Path) -> None:

@@ -1,0 +1,87 @@
+"""The models themselves: standard Llama-style networks, their logits where they are needed, and their folders."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerBase, PreTrainedTokenizerFast
+
+from mlcore.decoding.presets import Shape
+from mlcore.runtime.errors import ModelError
+from mlcore.runtime.weights import load_folder, save_folder
+
+_TIED = "lm_head.weight"
+
+
+def build(shape: Shape, tokenizer: PreTrainedTokenizerBase, context: int) -> LlamaForCausalLM:
+    """An untrained model whose output matrix is its embedding.
+
+    Raises:
+        ValueError: the width cannot be divided among the heads.
+    """
+    if shape.width % (2 * shape.heads):
+        raise ValueError(f"a width of {shape.width} is no even number of channels for {shape.heads} heads")
+    config = LlamaConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=shape.width,
+        intermediate_size=shape.inner,
+        num_hidden_layers=shape.layers,
+        num_attention_heads=shape.heads,
+        num_key_value_heads=shape.heads,
+        max_position_embeddings=context,
+        tie_word_embeddings=True,
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+    )
+    return LlamaForCausalLM(config)
+
+
+def logits_at(model: nn.Module, ids: Tensor, wanted: Tensor) -> Tensor:
+    """Next-token logits (n, V) float32 at the ``wanted`` places (b, t - 1) bool of ``ids`` (b, t), padded on the right."""
+    hidden = model.model(input_ids=ids[:, :-1], use_cache=False).last_hidden_state  # type: ignore[operator]
+    return model.lm_head(hidden[wanted]).float()  # type: ignore[operator]
+
+
+def operations(model: LlamaForCausalLM) -> int:
+    """Multiplications of one token through the network: the entries of all matrices that it is multiplied with."""
+    matrices = [weight for name, weight in model.named_parameters() if weight.dim() == 2 and "embed" not in name]
+    return sum(weight.numel() for weight in matrices) + model.config.vocab_size * model.config.hidden_size
+
+
+def save(folder: Path, model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, card: Mapping[str, Any]) -> None:
+    """Write weights (int8), configuration, tokenizer and card to ``folder``."""
+    folder.mkdir(parents=True, exist_ok=True)
+    tokenizer.save_pretrained(folder)
+    weights = {name: value for name, value in model.state_dict().items() if name != _TIED}
+    save_folder(folder, weights, json.loads(model.config.to_json_string(use_diff=True)), card)
+
+
+def load(folder: Path) -> tuple[LlamaForCausalLM, PreTrainedTokenizerFast]:
+    """The float32 model and the tokenizer of a folder that :func:`save` wrote.
+
+    Raises:
+        ModelError: the folder is incomplete or damaged, or its weights are not those of its configuration.
+    """
+    weights, config, _ = load_folder(folder)
+    try:
+        model = LlamaForCausalLM(LlamaConfig(**{k: v for k, v in config.items() if k != "dtype"}))
+        missing, surplus = model.load_state_dict(weights, strict=False)
+        tokenizer = PreTrainedTokenizerFast.from_pretrained(folder)
+    except (RuntimeError, OSError, ValueError, TypeError) as fault:
+        raise ModelError(f"{folder} is not a language model of ours: {fault}.") from fault
+    if surplus or set(missing) - {_TIED}:
+        raise ModelError(f"{folder} is not a language model of ours: its weights do not fit its configuration.")
+    return model.eval(), tokenizer
+
+
+def autocast(device: str) -> torch.autocast:
+    """bfloat16 where the hardware multiplies it, float32 elsewhere."""
+    kind = device.split(":")[0]
+    able = torch.cuda.is_bf16_supported() if kind == "cuda" else torch.cpu._is_avx512_bf16_supported()
+    return torch.autocast(kind, torch.bfloat16, enabled=able)
