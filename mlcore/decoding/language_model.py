@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
@@ -79,9 +78,3 @@ def load(folder: Path) -> tuple[LlamaForCausalLM, PreTrainedTokenizerFast]:
         raise ModelError(f"{folder} is not a language model of ours: its weights do not fit its configuration.")
     return model.eval(), tokenizer
 
-
-def autocast(device: str) -> torch.autocast:
-    """bfloat16 where the hardware multiplies it, float32 elsewhere."""
-    kind = device.split(":")[0]
-    able = torch.cuda.is_bf16_supported() if kind == "cuda" else torch.cpu._is_avx512_bf16_supported()
-    return torch.autocast(kind, torch.bfloat16, enabled=able)

@@ -29,7 +29,7 @@ class LanguageTraining:
     tuning_share: float = option(0.02, "of the skeletons, held out for tuning", minimum=0.0, maximum=0.5)
     limit: int = option(0, "train on this many pairs at the most; 0 for all", minimum=0)
     molecules: int = option(0, "SMILES without text in an epoch, from tables without descriptions", minimum=0)
-    epochs: float = option(2.0, "of the target; in one epoch every pair is read in both directions", minimum=0.0)
+    epochs: float = option(2.5, "of the target; in one epoch every pair is read in both directions", minimum=0.0)
     batch: int = option(8192, "tokens in a step", minimum=64)
     rate: float = option(3e-3, "learning rate of the matrices (Muon)", minimum=0.0)
     vector_rate: float = option(3e-3, "that of embeddings and scales (AdamW)", minimum=0.0)

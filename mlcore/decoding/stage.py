@@ -13,13 +13,14 @@ import torch
 from torch import Tensor, nn
 
 from mlcore.decoding import data
-from mlcore.decoding.language_model import autocast
+from mlcore.decoding.precision import Shadow
 from mlcore.decoding.presets import LanguageTraining
 from mlcore.runtime import checkpoint
 from mlcore.runtime.curves import Curves
 from mlcore.runtime.progress import Progress
 
-Loss = Callable[[data.Batch], tuple[Tensor, dict[str, float]]]
+#: (model, batch) -> loss, further measures
+Loss = Callable[[nn.Module, data.Batch], tuple[Tensor, dict[str, float]]]
 _SMOOTHING = 0.98
 _CURVE = 20  # steps between two points of the curves
 _CLIP = 1.0
@@ -50,6 +51,7 @@ class Stage:
         self.name, self.model, self.loss, self.corpus, self.config = name, model, loss, corpus, config
         self.folder, self.curves = out / f"checkpoint-{name}", Curves(out / "metrics.jsonl")
         self.pad, self.device = pad, device
+        self.shadow = Shadow(model, device)
         matrices = [p for n, p in model.named_parameters() if p.dim() == 2 and "embed" not in n]
         others = [p for n, p in model.named_parameters() if p.dim() != 2 or "embed" in n]
         self.optimizers: dict[str, torch.optim.Optimizer] = {
@@ -74,7 +76,6 @@ class Stage:
         self.curves.cut(done + self.step, sys.maxsize)
         saved = time.monotonic()
         smooth: dict[str, float] = {}
-        self.model.train()
         while self.step < self.steps:
             if progress.stopping:
                 self._save()
@@ -97,9 +98,9 @@ class Stage:
         rows = self._rows()
         given = data.batch(self.corpus, rows, self.pad, self.config.prompt_weight).to(self.device)
         self._schedule()
-        with autocast(self.device):
-            loss, measured = self.loss(given)
+        loss, measured = self.loss(self.shadow.refreshed(), given)
         loss.backward()  # type: ignore[no-untyped-call]
+        self.shadow.hand_back()
         nn.utils.clip_grad_norm_(self.model.parameters(), _CLIP)
         for optimizer in self.optimizers.values():
             optimizer.step()

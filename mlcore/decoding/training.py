@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 
 from mlcore.decoding import data, distillation, language_model
 from mlcore.decoding.holdout import held_out
+from mlcore.decoding.precision import Shadow
 from mlcore.decoding.presets import PRESETS, LanguageTraining
 from mlcore.decoding.stage import Stage
 from mlcore.decoding.tokenizer import train_tokenizer
@@ -100,16 +101,18 @@ def _stages(
     pad: int,
     device: str,
 ) -> list[Stage]:
-    def likelihood(model: LlamaForCausalLM, given: data.Batch) -> tuple[Tensor, dict[str, float]]:
+    teacher = Shadow(target, device)
+
+    def likelihood(model: nn.Module, given: data.Batch) -> tuple[Tensor, dict[str, float]]:
         counted = given.weights > 0
         logits = language_model.logits_at(model, given.ids, counted)
         return distillation.cross_entropy(logits, given.ids[:, 1:][counted], given.weights[counted]), {}
 
-    def apprenticeship(given: data.Batch) -> tuple[Tensor, dict[str, float]]:
+    def apprenticeship(model: nn.Module, given: data.Batch) -> tuple[Tensor, dict[str, float]]:
         counted = given.weights == 1  # answers alone: it is there that drafts are accepted
         with torch.no_grad():
-            wanted = language_model.logits_at(target, given.ids, counted)
-        drafted = language_model.logits_at(draft, given.ids, counted)
+            wanted = language_model.logits_at(teacher.refreshed(), given.ids, counted)
+        drafted = language_model.logits_at(model, given.ids, counted)
         loss, shared = distillation.distillation(
             drafted, wanted, given.weights[counted], config.overlap_weight
         )
@@ -119,8 +122,8 @@ def _stages(
     slow: dict[str, float] = {"rate": config.rate, "vector_rate": config.vector_rate}
     quick: dict[str, float] = {"rate": config.draft_rate, "vector_rate": config.draft_rate}
     return [
-        Stage("target", target, lambda given: likelihood(target, given), epochs=config.epochs, **slow, **common),
-        Stage("draft", draft, lambda given: likelihood(draft, given), epochs=config.draft_epochs, **quick, **common),
+        Stage("target", target, likelihood, epochs=config.epochs, **slow, **common),
+        Stage("draft", draft, likelihood, epochs=config.draft_epochs, **quick, **common),
         Stage("distillation", draft, apprenticeship, epochs=config.distillation_epochs, **quick, **common),
     ]
 
