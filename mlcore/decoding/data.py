@@ -89,19 +89,23 @@ def read(paths: Sequence[Path], config: LanguageTraining, processes: int = 2) ->
         InputError: a table cannot be read, or no pair is left.
     """
     rows = [row for path in paths for row in read_table(path)]
-    pairs, molecules = [row for row in rows if row.description.strip()], [
-        row.smiles for row in rows if not row.description.strip()
-    ]
+    pairs, molecules = (
+        [row for row in rows if row.description.strip()],
+        [row.smiles for row in rows if not row.description.strip()],
+    )
     if config.limit and len(pairs) > config.limit:
         chosen = np.random.default_rng(config.seed).permutation(len(pairs))[: config.limit]
         pairs = [pairs[number] for number in np.sort(chosen)]
     chunks = (
-        (first, [(row.smiles,) for row in pairs[first : first + _CHUNK]]) for first in range(0, len(pairs), _CHUNK)
+        (first, [(row.smiles,) for row in pairs[first : first + _CHUNK]])
+        for first in range(0, len(pairs), _CHUNK)
     )
     with WorkerPool(key_and_canonical, workers=processes) as pool:
         found = [made for _, answers in pool.map(chunks, ahead=2 * processes) for made in answers]
     kept = [
-        (row, made) for row, made in zip(pairs, found, strict=True) if made is not None and not isinstance(made, Failure)
+        (row, made)
+        for row, made in zip(pairs, found, strict=True)
+        if made is not None and not isinstance(made, Failure)
     ]
     if not kept:
         raise InputError(
@@ -131,7 +135,9 @@ def tokenised(material: Material, tokenizer: PreTrainedTokenizerBase, context: i
         if len(whole) <= context:
             sequences.append((whole, len(asked), kind, held))
 
-    for row, canonical, held in zip(material.pairs, material.canonical, material.tuning.tolist(), strict=True):
+    for row, canonical, held in zip(
+        material.pairs, material.canonical, material.tuning.tolist(), strict=True
+    ):
         text, smiles = row.description, row.smiles
         add(
             MOLECULE,
@@ -154,7 +160,9 @@ def tokenised(material: Material, tokenizer: PreTrainedTokenizerBase, context: i
         add(ALONE, asked, [*asked, *prompts.plain_tokens(tokenizer, smiles), tokenizer.eos_token_id], False)
     if not sequences:
         raise InputError(
-            f"No pair fits into {context} tokens.", field="context", remedy="Raise the context, or give shorter pairs."
+            f"No pair fits into {context} tokens.",
+            field="context",
+            remedy="Raise the context, or give shorter pairs.",
         )
     tokens, asked, kinds, held = zip(*sequences, strict=True)
     return Corpus(

@@ -22,7 +22,9 @@ def overlap(draft: Tensor, target: Tensor) -> Tensor:
     return draft.softmax(-1).minimum(target.softmax(-1)).sum(-1)
 
 
-def distillation(draft: Tensor, target: Tensor, weights: Tensor, overlap_weight: float) -> tuple[Tensor, Tensor]:
+def distillation(
+    draft: Tensor, target: Tensor, weights: Tensor, overlap_weight: float
+) -> tuple[Tensor, Tensor]:
     """``w (1 - overlap) + (1 - w) KL(q || p)`` in the weighted mean, and the mean overlap; logits (n, V)."""
     shared = overlap(draft, target)
     divergence = functional.kl_div(

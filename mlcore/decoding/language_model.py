@@ -49,11 +49,15 @@ def logits_at(model: nn.Module, ids: Tensor, wanted: Tensor) -> Tensor:
 
 def operations(model: LlamaForCausalLM) -> int:
     """Multiplications of one token through the network: the entries of all matrices that it is multiplied with."""
-    matrices = [weight for name, weight in model.named_parameters() if weight.dim() == 2 and "embed" not in name]
+    matrices = [
+        weight for name, weight in model.named_parameters() if weight.dim() == 2 and "embed" not in name
+    ]
     return sum(weight.numel() for weight in matrices) + model.config.vocab_size * model.config.hidden_size
 
 
-def save(folder: Path, model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, card: Mapping[str, Any]) -> None:
+def save(
+    folder: Path, model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, card: Mapping[str, Any]
+) -> None:
     """Write weights (int8), configuration, tokenizer and card to ``folder``."""
     folder.mkdir(parents=True, exist_ok=True)
     tokenizer.save_pretrained(folder)
@@ -75,6 +79,7 @@ def load(folder: Path) -> tuple[LlamaForCausalLM, PreTrainedTokenizerFast]:
     except (RuntimeError, OSError, ValueError, TypeError) as fault:
         raise ModelError(f"{folder} is not a language model of ours: {fault}.") from fault
     if surplus or set(missing) - {_TIED}:
-        raise ModelError(f"{folder} is not a language model of ours: its weights do not fit its configuration.")
+        raise ModelError(
+            f"{folder} is not a language model of ours: its weights do not fit its configuration."
+        )
     return model.eval(), tokenizer
-

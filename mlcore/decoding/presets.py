@@ -24,12 +24,16 @@ class LanguageTraining:
     target: Shape = field(default_factory=Shape)
     draft: Shape = field(default_factory=lambda: Shape(width=96, layers=2, heads=2, inner=256))
     vocabulary: int = option(2560, "tokens, bracket atoms and markers included", minimum=300, maximum=100_000)
-    context: int = option(512, "longest sequence in tokens; longer pairs are left out", minimum=32, maximum=8192)
+    context: int = option(
+        512, "longest sequence in tokens; longer pairs are left out", minimum=32, maximum=8192
+    )
     seed: int = option(0, "of everything random", minimum=0)
     tuning_share: float = option(0.02, "of the skeletons, held out for tuning", minimum=0.0, maximum=0.5)
     limit: int = option(0, "train on this many pairs at the most; 0 for all", minimum=0)
     molecules: int = option(0, "SMILES without text in an epoch, from tables without descriptions", minimum=0)
-    epochs: float = option(2.5, "of the target; in one epoch every pair is read in both directions", minimum=0.0)
+    epochs: float = option(
+        2.5, "of the target; in one epoch every pair is read in both directions", minimum=0.0
+    )
     batch: int = option(8192, "tokens in a step", minimum=64)
     rate: float = option(3e-3, "learning rate of the matrices (Muon)", minimum=0.0)
     vector_rate: float = option(3e-3, "that of embeddings and scales (AdamW)", minimum=0.0)
@@ -40,7 +44,10 @@ class LanguageTraining:
     distillation_epochs: float = option(0.5, "of the draft beside the target", minimum=0.0)
     draft_rate: float = option(4e-3, "learning rate of the draft", minimum=0.0)
     overlap_weight: float = option(
-        0.7, "of 1 - sum min(draft, target) in distillation; the rest is the KL divergence", minimum=0.0, maximum=1.0
+        0.7,
+        "of 1 - sum min(draft, target) in distillation; the rest is the KL divergence",
+        minimum=0.0,
+        maximum=1.0,
     )
     checkpoint_minutes: float = option(5.0, "between two checkpoints", minimum=0.0)
 

@@ -14,7 +14,9 @@ from transformers import PreTrainedTokenizerBase
 from mlcore.decoding.tokenizer import EOS, MARKERS, SMILES, TEXT
 from mlcore.runtime.errors import InputError
 
-Task = Literal["molecule", "description"]  #: what is to be found: the molecule for a text, or the text for a molecule
+Task = Literal[
+    "molecule", "description"
+]  #: what is to be found: the molecule for a text, or the text for a molecule
 TASKS: tuple[Task, ...] = get_args(Task)
 
 
@@ -25,7 +27,9 @@ def plain_tokens(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
 
 def speaks_molecules(tokenizer: PreTrainedTokenizerBase) -> bool:
     """Whether ``tokenizer`` has the markers of the two tasks; any other language model is asked in plain text."""
-    return all(tokenizer.convert_tokens_to_ids(marker) not in (None, tokenizer.unk_token_id) for marker in MARKERS)
+    return all(
+        tokenizer.convert_tokens_to_ids(marker) not in (None, tokenizer.unk_token_id) for marker in MARKERS
+    )
 
 
 def prompt(tokenizer: PreTrainedTokenizerBase, task: Task, given: str) -> list[int]:
@@ -35,10 +39,14 @@ def prompt(tokenizer: PreTrainedTokenizerBase, task: Task, given: str) -> list[i
         InputError: nothing is given, or there is no such task.
     """
     if task not in TASKS:
-        raise InputError(f"There is no task '{task}'.", field="task", remedy=f"Choose from {', '.join(TASKS)}.")
+        raise InputError(
+            f"There is no task '{task}'.", field="task", remedy=f"Choose from {', '.join(TASKS)}."
+        )
     given = given.strip()
     if not given:
-        raise InputError("There is nothing to answer.", field="prompt", remedy="Give a description or a SMILES.")
+        raise InputError(
+            "There is nothing to answer.", field="prompt", remedy="Give a description or a SMILES."
+        )
     first, second = (TEXT, SMILES) if task == "molecule" else (SMILES, TEXT)
     ids = tokenizer.convert_tokens_to_ids
     return [tokenizer.bos_token_id, ids(first), *plain_tokens(tokenizer, given), ids(second)]

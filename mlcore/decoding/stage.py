@@ -82,7 +82,8 @@ class Stage:
                 return False
             measured = self._one()
             smooth = {
-                key: smooth.get(key, value) * _SMOOTHING + value * (1 - _SMOOTHING) for key, value in measured.items()
+                key: smooth.get(key, value) * _SMOOTHING + value * (1 - _SMOOTHING)
+                for key, value in measured.items()
             }
             shown = {f"{self.name}_{key}": value for key, value in smooth.items()}
             progress.update(done + self.step, total, **shown)

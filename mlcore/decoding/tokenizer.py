@@ -20,7 +20,20 @@ _BRACKET = re.compile(r"(\[[^\[\]\s]{1,24}\])")
 #: a word with the space before it; any other run up to closing punctuation; what is left
 _PIECES = r" ?[A-Za-z]+(?=[\s.,;:]|$)| ?[^\s]+?(?=[.,;:]?(?:\s|$))|\s+|[.,;:]"
 #: charges, isotopes and stereo of these are tokens even where the training data lack them
-_USUAL = ("[H]", "[H+]", "[2H]", "[3H]", "[13C]", "[14C]", "[13CH3]", "[15N]", "[18F]", "[123I]", "[125I]", "[131I]")
+_USUAL = (
+    "[H]",
+    "[H+]",
+    "[2H]",
+    "[3H]",
+    "[13C]",
+    "[14C]",
+    "[13CH3]",
+    "[15N]",
+    "[18F]",
+    "[123I]",
+    "[125I]",
+    "[131I]",
+)
 
 
 def train_tokenizer(

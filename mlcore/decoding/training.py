@@ -75,7 +75,9 @@ def material(
 ) -> tuple[PreTrainedTokenizerFast, data.Corpus]:
     """The tokenizer and the sequences: made from the tables and put into ``out``, or with ``resume`` read from there."""
     if resume and (out / "tokenizer" / "tokenizer.json").exists() and (out / "corpus.npz").exists():
-        return PreTrainedTokenizerFast.from_pretrained(out / "tokenizer"), data.Corpus.load(out / "corpus.npz")
+        return PreTrainedTokenizerFast.from_pretrained(out / "tokenizer"), data.Corpus.load(
+            out / "corpus.npz"
+        )
     progress.log("reading the tables")
     read = data.read(paths, config)
     learned = [row for row, held in zip(read.pairs, read.tuning, strict=True) if not held]
@@ -86,7 +88,9 @@ def material(
     )
     corpus = data.tokenised(read, tokenizer, config.context)
     tokenizer.model_max_length = config.context
-    progress.log(f"{len(read.pairs):,} pairs, {len(read.molecules):,} molecules, {len(corpus.tokens):,} tokens")
+    progress.log(
+        f"{len(read.pairs):,} pairs, {len(read.molecules):,} molecules, {len(corpus.tokens):,} tokens"
+    )
     tokenizer.save_pretrained(out / "tokenizer")
     corpus.save(out / "corpus.npz")
     return tokenizer, corpus

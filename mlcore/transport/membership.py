@@ -84,6 +84,51 @@ def division_factor(p: Tensor, q: Tensor, k: int | Tensor) -> Tensor:
     return high
 
 
+@torch.no_grad()
+def division_factor_of_one(p: Tensor, q: Tensor, k: int) -> float:
+    """:func:`division_factor` for one pair of laws (V,), in a handful of operations instead of a bisection over V.
+
+    In [1, k] a token with ``q <= p`` always gives ``q`` to ``rho beta`` and one with ``q >= k p`` always ``rho p``, so that
+    the root is sought among the few in between, whose quotients are its breakpoints. The end that is valid is returned.
+    """
+    if k <= 1:
+        return 1.0
+    above = q > p
+    steep = q >= k * p
+    low = above.logical_not()
+    fixed = float(q.masked_fill(~low, 0).sum(dtype=torch.float64))
+    slope = float(p.masked_fill(~(steep & above), 0).sum(dtype=torch.float64))
+    between = (above & ~steep).nonzero().squeeze(-1)
+    some_p, some_q = p[between].double(), q[between].double()
+    quotients, order = (some_q / some_p).sort()
+    # of the tokens between, those before a breakpoint give q, the others rho p
+    gone = fixed + torch.cat([some_q.new_zeros(1), some_q[order].cumsum(0)])
+    rest = slope + some_p.sum() - torch.cat([some_p.new_zeros(1), some_p[order].cumsum(0)])
+    breaks = quotients.tolist()
+    masses, slopes = gone.tolist(), rest.tolist()
+
+    def valid(rho: float, mass: float, slope: float) -> bool:
+        beta = min(1.0, mass / rho + slope)
+        return rho * beta >= 1 - (1 - beta) ** k
+
+    first, last = 0, len(breaks)
+    while first < last:  # the first breakpoint that is valid ends the segment of the root
+        middle = (first + last) // 2
+        if valid(breaks[middle], masses[middle], slopes[middle]):
+            last = middle
+        else:
+            first = middle + 1
+    left = breaks[first - 1] if first else 1.0
+    right = breaks[first] if first < len(breaks) else float(k)
+    for _ in range(HALVINGS[torch.float64]):
+        rho = 0.5 * (left + right)
+        if valid(rho, masses[first], slopes[first]):
+            right = rho
+        else:
+            left = rho
+    return right
+
+
 def accept_probability(p_x: Tensor, q_x: Tensor, rho: Tensor) -> Tensor:
     """``min(1, q(x) / (rho p(x)))`` for drafts with the probabilities ``p_x`` and ``q_x``; all of one shape.
 
