@@ -72,7 +72,7 @@ def wrap(
     ends = _ends(network, tokenizer)
     network.eval()
     fast = isinstance(network, LlamaForCausalLM) and llama.fits(network)
-    decoder: CausalModel = llama.LlamaDecoder(network, ends) if fast else HubDecoder(network, ends)  # type: ignore[arg-type]
+    decoder: CausalModel = llama.LlamaDecoder(network, ends) if fast else HubDecoder(network, ends)
     return Loaded(name or network.config.model_type, decoder, tokenizer, network, digest)
 
 

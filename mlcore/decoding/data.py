@@ -164,13 +164,13 @@ def tokenised(material: Material, tokenizer: PreTrainedTokenizerBase, context: i
             field="context",
             remedy="Raise the context, or give shorter pairs.",
         )
-    tokens, asked, kinds, held = zip(*sequences, strict=True)
+    tokens, questions, kinds, held_out = zip(*sequences, strict=True)
     return Corpus(
         np.concatenate([np.array(one, dtype=np.int32) for one in tokens]),
         np.concatenate([[0], np.cumsum([len(one) for one in tokens])]).astype(np.int64),
-        np.array(asked, dtype=np.int32),
+        np.array(questions, dtype=np.int32),
         np.array(kinds, dtype=np.int8),
-        np.array(held, dtype=bool),
+        np.array(held_out, dtype=bool),
     )
 
 

@@ -69,8 +69,8 @@ def draft_rows(
 ) -> list[Drafts]:
     """``width`` independent samples of ``length`` tokens for every answer; rows of one answer lie next to each other.
 
-    The cache holds a prefix of every answer without its last token, or less. A row that drafts an end token goes on, but
-    nothing after that token is ever looked at: the round ends where it is emitted.
+    The cache holds a prefix of every answer without its last token, or less. A row that drafts an end token goes on,
+    but nothing after that token is ever looked at: the round ends where it is emitted.
     """
     if not length:
         return [Drafts(answer, [[] for _ in range(width)], [], 0) for answer in answers]

@@ -22,7 +22,7 @@ class _Writer(ForeignCache):
 
     def __init__(self, cache: Cache, step: Step) -> None:
         self.cache, self.step = cache, step
-        self.layers = []
+        self.layers: list[Any] = []
         self.layer_class_to_replicate = None
         self.offloading = False
 

@@ -42,7 +42,7 @@ def build(shape: Shape, tokenizer: PreTrainedTokenizerBase, context: int) -> Lla
 
 
 def logits_at(model: nn.Module, ids: Tensor, wanted: Tensor) -> Tensor:
-    """Next-token logits (n, V) float32 at the ``wanted`` places (b, t - 1) bool of ``ids`` (b, t), padded on the right."""
+    """Next-token logits (n, V) float32 where ``wanted`` (b, t - 1) says so; ``ids`` (b, t) are padded at the right."""
     hidden = model.model(input_ids=ids[:, :-1], use_cache=False).last_hidden_state  # type: ignore[operator]
     return model.lm_head(hidden[wanted]).float()  # type: ignore[operator]
 

@@ -1,12 +1,13 @@
 """A Llama-style network as a few fused operations a layer, for decoding: no autograd, static cache, float32 logits.
 
-The same numbers as ``transformers`` computes from the same weights, with less Python between two multiplications: query,
-key and value are one product, gate and up another, and rotary angles are looked up.
+The same numbers as ``transformers`` computes from the same weights, with less Python between two multiplications:
+query, key and value are one product, gate and up another, and rotary angles are looked up.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -66,7 +67,7 @@ class LlamaDecoder:
             self._sin = torch.cat([-angles.sin(), angles.sin()], -1).to(self.dtype)
 
     @staticmethod
-    def _fused(layer: torch.nn.Module) -> _Layer:
+    def _fused(layer: Any) -> _Layer:
         attention, gated = layer.self_attn, layer.mlp
         qkv = torch.cat([attention.q_proj.weight, attention.k_proj.weight, attention.v_proj.weight])
         return _Layer(

@@ -64,3 +64,8 @@ def answer(tokenizer: PreTrainedTokenizerBase, ids: Sequence[int]) -> str:
     if tokenizer.eos_token_id in ids:
         ids = ids[: ids.index(tokenizer.eos_token_id)]
     return str(tokenizer.decode(ids, skip_special_tokens=True)).strip()
+
+
+def shortened(ids: Sequence[int], room: int) -> list[int]:
+    """``ids`` of a prompt with at most ``room`` tokens: what is asked about loses its end, the closing marker stays."""
+    return list(ids) if len(ids) <= room else [*ids[: room - 1], ids[-1]]

@@ -104,7 +104,7 @@ class Warper:
 
     def _nucleus(self, law: Tensor) -> Tensor:
         """The smallest set of the likeliest tokens whose share reaches ``top_p``, normalised."""
-        ordered, order = law.sort(-1, descending=True, stable=True)
+        ordered, order = law.sort(stable=True, dim=-1, descending=True)
         before = ordered.cumsum(-1) - ordered
         kept = torch.where(before < self.sampling.top_p, ordered, 0)
         law = torch.zeros_like(law).scatter_(-1, order, kept)

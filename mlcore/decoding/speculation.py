@@ -1,7 +1,7 @@
 """The loop that all draft-and-verify methods share: draft K continuations, score them in one call, keep what stands.
 
-Between two rounds the target's cache holds all but the last token, and so does the draft's or all but the last two (after
-a block that passed whole). All K rows of a prompt hold the same prefix.
+Between two rounds the target's cache holds all but the last token, and so does the draft's, or all but the last two
+(after a block that passed whole). All K rows of a prompt hold the same prefix.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import torch
 from mlcore.decoding.answers import Answer
 from mlcore.decoding.causal import CausalModel, check_prompts, prefill
 from mlcore.decoding.drafts import Drafts, draft_rows
-from mlcore.decoding.events import Drafted, Event
+from mlcore.decoding.events import Drafted, Event, Kind
 from mlcore.decoding.prefix_tree import score_tree
 from mlcore.decoding.randomness import Source
 from mlcore.decoding.sampling import Sampling, Warper
@@ -81,15 +81,13 @@ def generate(
             _count(answer, block, outcome)
             rounds.commit(place, len(answer.ids), block, outcome)
             answer.spend("verify", time.perf_counter() - begun)
-            kinds = ["accepted"] * len(outcome.accepted) + [outcome.kind]
+            kinds: list[Kind] = [*("accepted" for _ in outcome.accepted), outcome.kind]
             for level, (token, kind) in enumerate(
                 zip([*outcome.accepted, outcome.final], kinds, strict=True)
             ):
-                laws = {}
-                if alternatives:
-                    laws["target"] = block.q(outcome.row, level)
-                    laws["draft"] = block.p(outcome.row, level) if kind != "bonus" else None
-                yield answer.emit(token, kind, top=alternatives, **laws)  # type: ignore[arg-type]
+                wanted = block.q(outcome.row, level) if alternatives else None
+                drafted = block.p(outcome.row, level) if alternatives and kind != "bonus" else None
+                yield answer.emit(token, kind, target=wanted, draft=drafted, top=alternatives)
                 if answer.reason:
                     break
         for answer in answers:

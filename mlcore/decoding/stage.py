@@ -100,7 +100,7 @@ class Stage:
         given = data.batch(self.corpus, rows, self.pad, self.config.prompt_weight).to(self.device)
         self._schedule()
         loss, measured = self.loss(self.shadow.refreshed(), given)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         self.shadow.hand_back()
         nn.utils.clip_grad_norm_(self.model.parameters(), _CLIP)
         for optimizer in self.optimizers.values():

@@ -39,8 +39,8 @@ def train(
 ) -> dict[str, Any]:
     """Train target and draft on the tables ``paths``.
 
-    Returns the held-out measures of :func:`mlcore.decoding.holdout.held_out`; only ``stopped`` when it was stopped, with
-    everything saved.
+    Returns the held-out measures of :func:`mlcore.decoding.holdout.held_out`; only ``stopped`` when it was stopped,
+    with everything saved.
 
     Raises:
         InputError: tables or parameters that cannot be used.
@@ -73,7 +73,7 @@ def train(
 def material(
     config: LanguageTraining, paths: Sequence[Path], out: Path, progress: Progress, resume: bool
 ) -> tuple[PreTrainedTokenizerFast, data.Corpus]:
-    """The tokenizer and the sequences: made from the tables and put into ``out``, or with ``resume`` read from there."""
+    """Tokenizer and sequences: made from the tables and put into ``out``, or with ``resume`` read from there."""
     if resume and (out / "tokenizer" / "tokenizer.json").exists() and (out / "corpus.npz").exists():
         return PreTrainedTokenizerFast.from_pretrained(out / "tokenizer"), data.Corpus.load(
             out / "corpus.npz"
@@ -123,8 +123,8 @@ def _stages(
         return loss, {"overlap": float(shared)}
 
     common: dict[str, Any] = {"corpus": corpus, "config": config, "out": out, "pad": pad, "device": device}
-    slow: dict[str, float] = {"rate": config.rate, "vector_rate": config.vector_rate}
-    quick: dict[str, float] = {"rate": config.draft_rate, "vector_rate": config.draft_rate}
+    slow: dict[str, Any] = {"rate": config.rate, "vector_rate": config.vector_rate}
+    quick: dict[str, Any] = {"rate": config.draft_rate, "vector_rate": config.draft_rate}
     return [
         Stage("target", target, likelihood, epochs=config.epochs, **slow, **common),
         Stage("draft", draft, likelihood, epochs=config.draft_epochs, **quick, **common),

@@ -1,8 +1,8 @@
 """Rules that decide which drafted tokens stand, each leaving the law of the output exactly the target's.
 
-A rule looks at the drafts of one prompt, ``drafts[row][level]``, at the draft law ``p(row, level)`` that the token there
-was sampled from and the target law ``q(row, level)`` in the same place (``level`` runs to L, one beyond the drafts); both
-are warped laws (V,). It returns an :class:`Outcome`.
+A rule looks at the drafts of one prompt, ``drafts[row][level]``, at the draft law ``p(row, level)`` that the token
+there was sampled from and the target law ``q(row, level)`` in the same place (``level`` runs to L, one beyond the
+drafts); both are warped laws (V,). It returns an :class:`Outcome`.
 """
 
 from __future__ import annotations
@@ -55,9 +55,9 @@ def token_verification(drafts: Sequence[Sequence[int]], p: Laws, q: Laws, source
 def block_verification(drafts: Sequence[Sequence[int]], p: Laws, q: Laws, source: Source) -> Outcome:
     """One draft, tested as a whole: never worse than token by token (Sun et al., arXiv 2403.10444, Algorithm 2).
 
-    With ``P_0 = 1``, ``P_i = min(1, P_{i-1} q(X_i) / p(X_i))`` and ``s_i = sum_x max(P_i q(x|X^i) - p(x|X^i), 0)``, length
-    ``i`` passes with probability ``s_i / (s_i + 1 - P_i)``, the whole block with ``P_L``. The longest that passes stands,
-    and is followed by a sample of ``max(P_i q - p, 0)``, normalised.
+    With ``P_0 = 1``, ``P_i = min(1, P_{i-1} q(X_i) / p(X_i))`` and ``s_i = sum_x max(P_i q(x|X^i) - p(x|X^i), 0)``,
+    length ``i`` passes with probability ``s_i / (s_i + 1 - P_i)``, the whole block with ``P_L``. The longest that
+    passes stands, and is followed by a sample of ``max(P_i q - p, 0)``, normalised.
     """
     tokens = drafts[0]
     ahead, standing, share = 1.0, 0, 1.0
@@ -79,7 +79,7 @@ def block_verification(drafts: Sequence[Sequence[int]], p: Laws, q: Laws, source
 
 
 def k_seq(drafts: Sequence[Sequence[int]], p: Laws, q: Laws, source: Source) -> Outcome:
-    """K independent drafts, tried in turn at every level (SpecTr, arXiv 2310.15141, Algorithm 2 with rho* of Theorem 1).
+    """K independent drafts, tried in turn at every level: k-sequential selection (SpecTr, arXiv 2310.15141).
 
     ``rho*`` is computed again wherever fewer drafts survive. The survivors of a level are all drafts that agree with
     the token that stands, equal ones counted apart.

@@ -88,8 +88,8 @@ def division_factor(p: Tensor, q: Tensor, k: int | Tensor) -> Tensor:
 def division_factor_of_one(p: Tensor, q: Tensor, k: int) -> float:
     """:func:`division_factor` for one pair of laws (V,), in a handful of operations instead of a bisection over V.
 
-    In [1, k] a token with ``q <= p`` always gives ``q`` to ``rho beta`` and one with ``q >= k p`` always ``rho p``, so that
-    the root is sought among the few in between, whose quotients are its breakpoints. The end that is valid is returned.
+    In [1, k] a token with ``q <= p`` always gives ``q`` to ``rho beta`` and one with ``q >= k p`` always ``rho p``, so
+    that the root is sought among the few in between, whose quotients are its breakpoints. The valid end is returned.
     """
     if k <= 1:
         return 1.0
