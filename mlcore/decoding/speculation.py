@@ -81,9 +81,9 @@ def generate(
             _count(answer, block, outcome)
             rounds.commit(place, len(answer.ids), block, outcome)
             answer.spend("verify", time.perf_counter() - begun)
-            kinds: list[Kind] = [*("accepted" for _ in outcome.accepted), outcome.kind]
+            accepted: list[Kind] = ["accepted"] * len(outcome.accepted)
             for level, (token, kind) in enumerate(
-                zip([*outcome.accepted, outcome.final], kinds, strict=True)
+                zip([*outcome.accepted, outcome.final], [*accepted, outcome.kind], strict=True)
             ):
                 wanted = block.q(outcome.row, level) if alternatives else None
                 drafted = block.p(outcome.row, level) if alternatives and kind != "bonus" else None
