@@ -15,6 +15,7 @@ COMMANDS: dict[str, str | dict[str, str]] = {
         "retrieval": "mlcore.retrieval.cli_train",
         "monge": "mlcore.transport.maps.cli_train",
         "lm": "mlcore.decoding.cli_train",
+        "filtered": "mlcore.decoding.cli_filtered",
     },
     "evaluate": {
         "retrieval": "mlcore.retrieval.cli_evaluate",
@@ -25,6 +26,7 @@ COMMANDS: dict[str, str | dict[str, str]] = {
     "index": "mlcore.retrieval.cli_index",
     "rebuild": "mlcore.cli_rebuild",
     "search": "mlcore.retrieval.cli_search",
+    "generate": "mlcore.decoding.cli_generate",
     "transport": {
         "plan": "mlcore.transport.laboratory.cli_plan",
         "sparse": "mlcore.transport.laboratory.cli_sparse",

@@ -3,28 +3,37 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
+import torch
 from torch import Tensor, nn
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
 from mlcore.decoding.presets import Shape
-from mlcore.runtime.errors import ModelError
+from mlcore.runtime.card import read as read_card
+from mlcore.runtime.errors import InputError, ModelError
 from mlcore.runtime.weights import load_folder, save_folder
 
 _TIED = "lm_head.weight"
+_BASE = "base"  # in config.json: which model the weights are to be laid over
 
 
 def build(shape: Shape, tokenizer: PreTrainedTokenizerBase, context: int) -> LlamaForCausalLM:
     """An untrained model whose output matrix is its embedding.
 
     Raises:
-        ValueError: the width cannot be divided among the heads.
+        InputError: the width cannot be divided among the heads.
     """
     if shape.width % (2 * shape.heads):
-        raise ValueError(f"a width of {shape.width} is no even number of channels for {shape.heads} heads")
+        raise InputError(
+            f"A width of {shape.width} gives {shape.heads} heads no even number of channels each.",
+            field="heads",
+            remedy="Give a width that twice the number of heads divides.",
+        )
     config = LlamaConfig(
         vocab_size=len(tokenizer),
         hidden_size=shape.width,
@@ -56,13 +65,29 @@ def operations(model: LlamaForCausalLM) -> int:
 
 
 def save(
-    folder: Path, model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, card: Mapping[str, Any]
+    folder: Path,
+    model: LlamaForCausalLM,
+    tokenizer: PreTrainedTokenizerFast,
+    card: Mapping[str, Any],
+    *,
+    base: Path | None = None,
 ) -> None:
-    """Write weights (int8), configuration, tokenizer and card to ``folder``."""
+    """Write weights (int8), configuration, tokenizer and card to ``folder``.
+
+    With ``base``, the folder of a model that this one was tuned from, only the weights that differ are written, and
+    the base is named by its hash.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     tokenizer.save_pretrained(folder)
     weights = {name: value for name, value in model.state_dict().items() if name != _TIED}
-    save_folder(folder, weights, json.loads(model.config.to_json_string(use_diff=True)), card)
+    config = json.loads(model.config.to_json_string(use_diff=True))
+    if base is not None:
+        before, _, about = load_folder(base)
+        weights = {
+            name: value for name, value in weights.items() if not torch.equal(value.cpu(), before[name])
+        }
+        config[_BASE] = {"sha256": about["sha256"], "folder": os.path.relpath(base, folder)}
+    save_folder(folder, weights, config, card)
 
 
 def load(folder: Path) -> tuple[LlamaForCausalLM, PreTrainedTokenizerFast]:
@@ -72,14 +97,28 @@ def load(folder: Path) -> tuple[LlamaForCausalLM, PreTrainedTokenizerFast]:
         ModelError: the folder is incomplete or damaged, or its weights are not those of its configuration.
     """
     weights, config, _ = load_folder(folder)
+    if _BASE in config:
+        weights = _base_weights(folder, config.pop(_BASE)) | weights
     try:
         model = LlamaForCausalLM(LlamaConfig(**{k: v for k, v in config.items() if k != "dtype"}))
         missing, surplus = model.load_state_dict(weights, strict=False)
         tokenizer = PreTrainedTokenizerFast.from_pretrained(folder)
-    except (RuntimeError, OSError, ValueError, TypeError) as fault:
+    except Exception as fault:  # tokenizers and transformers name no narrower one for damaged files
         raise ModelError(f"{folder} is not a language model of ours: {fault}.") from fault
-    if surplus or set(missing) - {_TIED}:
+    if surplus or set(missing) - {_TIED} or len(tokenizer) > model.config.vocab_size:
         raise ModelError(
             f"{folder} is not a language model of ours: its weights do not fit its configuration."
         )
     return model.eval(), tokenizer
+
+
+def _base_weights(folder: Path, base: Mapping[str, str]) -> dict[str, Tensor]:
+    """The weights of the model that the one in ``folder`` was tuned from: where it was then, or beside it now."""
+    beside = sorted(path.parent for path in folder.parent.glob("*/card.json"))
+    for place in (folder / base["folder"], *beside):
+        if (place / "card.json").exists() and read_card(place).get("sha256") == base["sha256"]:
+            return load_folder(place)[0]
+    raise ModelError(
+        f"{folder} holds only what differs from the model {base['sha256'][:12]}…, which is not here. Put that model's "
+        "folder beside it."
+    )
