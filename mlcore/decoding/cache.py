@@ -73,7 +73,6 @@ class Cache:
         shape = (2, memory.layers, rows, memory.heads, capacity, memory.dim)
         self.held = torch.zeros(shape, dtype=dtype, device=device)
         self._layers = [(self.held[0, layer], self.held[1, layer]) for layer in range(memory.layers)]
-        self._causal = torch.ones(capacity, capacity, dtype=torch.bool, device=device).tril()
         self._places = torch.arange(capacity, device=device)
         self._rows = torch.arange(rows, device=device).unsqueeze(1)
 
@@ -99,11 +98,12 @@ class Cache:
         if tree is not None and not even:
             raise ValueError("a tree needs rows of equal length")
         if tree is not None:
-            seen = torch.cat([self._causal.new_ones(width, longest), tree.ancestors], dim=1)
+            prefix = torch.ones(width, longest, dtype=torch.bool, device=tree.ancestors.device)
+            seen = torch.cat([prefix, tree.ancestors], dim=1)
             return Step(tree.depth + longest, seen, False, extent, longest, None)
         if even:
-            mask = self._causal[longest:extent, :extent] if width > 1 and longest else None
             positions = self._places[longest:extent]
+            mask = self._places[:extent] <= positions.unsqueeze(1) if width > 1 and longest else None
             return Step(positions, mask, width > 1 and not longest, extent, longest, None)
         starts = torch.tensor(self.lengths, device=self._places.device)
         slots = starts.unsqueeze(1) + self._places[:width]
@@ -157,8 +157,6 @@ class Cache:
         index = torch.tensor(rows, device=self.held.device)
         new.held[..., :longest, :] = self.held[..., :longest, :].index_select(2, index)
         new._layers = [(new.held[0, layer], new.held[1, layer]) for layer in range(shape[1])]
-        places = torch.arange(new.capacity, device=self.held.device)
-        new._causal = self._causal if new.capacity <= self.capacity else places <= places.unsqueeze(1)
-        new._places = places
+        new._places = torch.arange(new.capacity, device=self.held.device)
         new._rows = torch.arange(len(rows), device=self.held.device).unsqueeze(1)
         return new
