@@ -132,6 +132,7 @@ INSTALLED_APPS = [
     "webapp.accounts",
     "webapp.search",
     "webapp.transport",
+    "webapp.decoding",
     "webapp.jobs",
     "webapp.api",
 ]

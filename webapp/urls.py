@@ -12,6 +12,7 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     path("accounts/", include("webapp.accounts.urls")),
     path("api/", include("webapp.api.urls")),
+    path("decoding/", include("webapp.decoding.urls")),
     path("transport/", include("webapp.transport.urls")),
     path("jobs/", include("webapp.jobs.urls")),
     path("models/", include("webapp.jobs.model_urls")),

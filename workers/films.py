@@ -1,4 +1,4 @@
-"""Watching a training that an inference worker runs: its events come back through an event stream."""
+"""Watching what an inference worker does step by step: its events come back through an event stream."""
 
 from __future__ import annotations
 
@@ -15,16 +15,23 @@ from workers.errors import BadInput, Busy, NotFound
 LONGEST = 40.0  # seconds, the wait for a worker included
 TURN = 0.5  # seconds between two looks at whether anybody is still there
 
+Happenings = Iterator[dict[str, Any]]
 
-def over_the_queue(problem: Mapping[str, Any], stopping: Callable[[], bool]) -> Iterator[dict[str, Any]]:
-    """The events of ``transport_watch`` from a worker. Raises what the worker raised, Busy when none answers."""
+
+def over_the_queue(
+    verb: str, arguments: Mapping[str, Any], stopping: Callable[[], bool], longest: float = LONGEST
+) -> Happenings:
+    """The events of ``verb`` from a worker. Raises what the worker raised, Busy when none answers.
+
+    The verb is asked with a ``stream`` besides, to which it publishes by :func:`published`.
+    """
     stream = f"film:{uuid.uuid4().hex}"
     ended, gone = threading.Event(), threading.Event()
     faults: list[Exception] = []
 
     def ask() -> None:
         try:
-            remote.ask("transport_watch", {"problem": dict(problem), "stream": stream}, wait=LONGEST)
+            remote.ask(verb, {**arguments, "stream": stream}, wait=longest)
         except (BadInput, Busy, NotFound, RuntimeError) as error:
             faults.append(error)
         finally:
@@ -49,6 +56,15 @@ def over_the_queue(problem: Mapping[str, Any], stopping: Callable[[], bool]) -> 
         gone.set()
         if ended.is_set():
             _forget(stream)
+
+
+def published(stream: str, happenings: Callable[[Callable[[], bool]], Happenings]) -> None:
+    """On the worker's side: publish what happens to ``stream``.
+
+    ``happenings`` is given the question whether to stop; an event in ``STREAM:stop`` is the answer yes.
+    """
+    for event in happenings(lambda: bool(events.subscribe(f"{stream}:stop"))):
+        events.publish(stream, event)
 
 
 def _forget(stream: str) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 from django.conf import settings
 
-from workers import calls, engine, films, remote
+from workers import calls, decoding, engine, films, remote
 from workers.errors import BadInput, Busy, NotFound
 
 __all__ = [
@@ -22,6 +22,12 @@ __all__ = [
     "NotFound",
     "builtin_folders",
     "compare",
+    "decoding_describe",
+    "decoding_estimate",
+    "decoding_frontier",
+    "decoding_generate",
+    "decoding_models",
+    "decoding_watch",
     "depict",
     "describe",
     "explain",
@@ -172,7 +178,7 @@ def transport_watch(
     Faults are raised when the opening is asked for. It ends early when ``stopping`` says so or the iterator is dropped.
     """
     if settings.FERRY_INFERENCE == "queue":
-        return films.over_the_queue(problem, stopping)
+        return films.over_the_queue("transport_watch", {"problem": dict(problem)}, stopping)
     return engine.shared().answer("transport_watch", {"problem": dict(problem), "stopping": stopping})
 
 
@@ -185,6 +191,48 @@ def transport_file(problem: Mapping[str, Any], format: str) -> tuple[str, str, b
     """File name, content type and content: ``links.csv``, ``plan.npy``, ``plan.npz`` or ``problem.npz``."""
     name, kind, content = _ask("transport_file", problem=dict(problem), format=format)
     return name, kind, content
+
+
+def decoding_models() -> dict[str, Any]:
+    """The language models in use: target, draft and aligned, each a name, hash, version and size, or None.
+
+    ``faults`` says by slot why one is None. Raises NotFound where there is no target.
+    """
+    return _ask("decoding_models")
+
+
+def decoding_describe() -> dict[str, Any]:
+    """Tasks, methods, sampling and rewards of decoding, with parameters, defaults and limits."""
+    return _ask("decoding_describe")
+
+
+def decoding_estimate(request: Mapping[str, Any]) -> dict[str, Any]:
+    """Memory and time that a decoding will need; see :mod:`workers.decoding` for the form of a request."""
+    return _ask("decoding_estimate", request=dict(request))
+
+
+def decoding_generate(request: Mapping[str, Any]) -> dict[str, Any]:
+    """A decoding carried out whole: ``{"opened", "lanes": [done], "closed"}``."""
+    return _ask_long("decoding_generate", request=dict(request))
+
+
+def decoding_frontier(request: Mapping[str, Any]) -> dict[str, Any]:
+    """Reward against distance from the target's law, at several α and for best-of-N: ``{"rows", …}``."""
+    return _ask_long("decoding_frontier", request=dict(request))
+
+
+def decoding_watch(
+    request: Mapping[str, Any], stopping: Callable[[], bool] = lambda: False
+) -> Iterator[dict[str, Any]]:
+    """A decoding as events: opened, drafted, token, done, closed.
+
+    Faults are raised when the first is asked for. It ends within a token when ``stopping`` says so or the iterator is
+    dropped.
+    """
+    if settings.FERRY_INFERENCE == "queue":
+        given = {"request": dict(request)}
+        return films.over_the_queue("decoding_watch", given, stopping, decoding.LONGEST)
+    return engine.shared().answer("decoding_watch", {"request": dict(request), "stopping": stopping})
 
 
 def libraries() -> list[dict[str, Any]]:
@@ -217,6 +265,13 @@ def warm_up() -> None:
 
 def _ids(libraries: Ids) -> list[str] | None:
     return None if libraries is None else list(libraries)
+
+
+def _ask_long(verb: str, **arguments: Any) -> Any:
+    """As :func:`_ask`, for what may take minutes."""
+    if settings.FERRY_INFERENCE == "queue":
+        return remote.ask(verb, arguments, wait=decoding.LONGEST)
+    return engine.shared().answer(verb, arguments)
 
 
 def _ask(verb: str, **arguments: Any) -> Any:

@@ -158,6 +158,10 @@ TRAIN_TABLES = (
     Slot("train", "a table with the columns SMILES and description"),
     Slot("more", "a further table", required=False),
 )
+LM_TABLES = (
+    Slot("train", "a table with the columns SMILES and description"),
+    Slot("more", "a further table; SMILES without a description are read alone", required=False),
+)
 CLOUDS = (
     Slot("source", "points, one a row: .npy, .npz, .csv or .parquet; or both clouds in one .npz"),
     Slot("target", "points of the other cloud", required=False),
@@ -196,6 +200,19 @@ KINDS = {
             hours=72,
         ),
         Kind(
+            "lm",
+            "training",
+            TrainingParameters,
+            "workers.tasks.lm:run",
+            "Language model of molecules",
+            "Trains a model that writes molecules for texts and texts for molecules, and a small draft that makes it "
+            "faster.",
+            presets="mlcore.decoding.presets:PRESETS",
+            data=LM_TABLES,
+            internal=False,
+            hours=72,
+        ),
+        Kind(
             "monge",
             "training",
             TrainingParameters,
@@ -217,7 +234,11 @@ KINDS = {
             data=(
                 Slot("queries", "retrieval: the table whose descriptions are asked for", required=False),
                 Slot("candidates", "retrieval: the table of all molecules that compete", required=False),
-                Slot("pairs", "monge: an .npz with source and mapped points", required=False),
+                Slot(
+                    "pairs",
+                    "monge: an .npz with source and mapped points; lm: a table with the columns SMILES and description",
+                    required=False,
+                ),
             ),
             internal=False,
             hours=12,

@@ -13,7 +13,15 @@ from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from workers import transport
+from workers import decoding, transport
+from workers.decoding import (  # noqa: F401  the verbs of the decoding methods
+    do_decoding_describe,
+    do_decoding_estimate,
+    do_decoding_frontier,
+    do_decoding_generate,
+    do_decoding_models,
+    do_decoding_watch,
+)
 from workers.errors import BadInput, NotFound, translated
 from workers.transport import (  # noqa: F401  the verbs of the transport laboratory
     do_transport_estimate,
@@ -31,7 +39,7 @@ if TYPE_CHECKING:
     from workers.engine import Loaded
 
 #: verbs that need neither model nor library
-WITHOUT_MODEL = frozenset({"depict", "molfile"}) | transport.VERBS
+WITHOUT_MODEL = frozenset({"depict", "molfile"}) | transport.VERBS | decoding.VERBS
 BRIEF = ("id", "name", "smiles", "inchikey")
 REHEARSAL = "a colourless liquid that smells of oranges"
 

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from functools import wraps
 from typing import TYPE_CHECKING, Any
 
+from workers import films
 from workers.errors import BadInput, Busy, translated
 
 if TYPE_CHECKING:
@@ -139,10 +140,7 @@ def do_transport_watch(
     """
     if not stream:
         return _film(problem, stopping)
-    from workers import events
-
-    for event in _film(problem, lambda: bool(events.subscribe(f"{stream}:stop"))):
-        events.publish(stream, event)
+    films.published(stream, lambda asked_to_stop: _film(problem, asked_to_stop))
     return None
 
 

@@ -38,6 +38,10 @@ class Answer:
         """How many more tokens there may be."""
         return self.room - self.counts.emitted
 
+    def ends(self, token: int) -> bool:
+        """Whether nothing follows ``token``."""
+        return token in self._ends
+
     def spend(self, part: str, seconds: float) -> None:
         self.counts.seconds[part] = self.counts.seconds.get(part, 0.0) + seconds
 
@@ -57,7 +61,7 @@ class Answer:
             setattr(self.counts, kind, getattr(self.counts, kind) + 1)
         if len(self.said):
             self.said[token] += 1
-        if token in self._ends:
+        if self.ends(token):
             self.reason = "end"
         elif not self.left:
             self.reason = self._short

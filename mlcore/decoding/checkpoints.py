@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,21 +16,26 @@ from transformers import (
     PreTrainedTokenizerBase,
 )
 
-from mlcore.decoding import language_model, llama
+from mlcore.decoding import language_model, llama, selfcheck
 from mlcore.decoding.causal import CausalModel
 from mlcore.decoding.hub import HubDecoder
+from mlcore.runtime.card import read as read_card
 from mlcore.runtime.errors import ModelError
 
 
 @dataclass(frozen=True)
 class Loaded:
-    """A model ready to decode, its tokenizer, the network itself, and a hash that names its weights."""
+    """A model ready to decode, its tokenizer, the network itself, and a hash that names its weights.
+
+    ``teacher`` is the hash of the target that a draft of ours was distilled from; empty for all others.
+    """
 
     name: str
     decoder: CausalModel
     tokenizer: PreTrainedTokenizerBase
     network: PreTrainedModel
     hash: str
+    teacher: str = ""
 
 
 def load(
@@ -48,7 +52,11 @@ def load(
     folder = Path(place)
     if (folder / "card.json").exists():
         network, tokenizer = language_model.load(folder)
-        return wrap(network.to(device=device, dtype=dtype), tokenizer, folder.name, _card_hash(folder))
+        network.to(device)
+        for weight in network.parameters():  # and no buffer: rotary angles need all their digits
+            weight.data = weight.data.to(dtype)
+        card = read_card(folder)
+        return wrap(network, tokenizer, folder.name, card["sha256"], card.get("target", ""))
     try:
         tokenizer = AutoTokenizer.from_pretrained(str(place), local_files_only=not download)
         found = AutoModelForCausalLM.from_pretrained(
@@ -58,7 +66,7 @@ def load(
             trust_remote_code=False,
             use_safetensors=True,
         )
-    except (OSError, ValueError, KeyError, RuntimeError) as fault:
+    except Exception as fault:
         first = str(fault).strip().splitlines()[0] if str(fault).strip() else type(fault).__name__
         remedy = "" if download else " Give the path of a folder, or allow the download."
         raise ModelError(f"The language model '{place}' cannot be loaded: {first}{remedy}") from fault
@@ -66,14 +74,23 @@ def load(
 
 
 def wrap(
-    network: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, name: str = "", digest: str = ""
+    network: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    name: str = "",
+    digest: str = "",
+    teacher: str = "",
 ) -> Loaded:
-    """A loaded ``network`` as a decoder: our own forward for plain Llamas, the network's for all others."""
+    """A loaded ``network`` as a decoder: our own forward for plain Llamas, the network's for all others.
+
+    Raises:
+        ModelError: the network cannot be decoded with (see :mod:`mlcore.decoding.selfcheck`).
+    """
     ends = _ends(network, tokenizer)
     network.eval()
     fast = isinstance(network, LlamaForCausalLM) and llama.fits(network)
     decoder: CausalModel = llama.LlamaDecoder(network, ends) if fast else HubDecoder(network, ends)
-    return Loaded(name or network.config.model_type, decoder, tokenizer, network, digest)
+    selfcheck.check(decoder, network)
+    return Loaded(name or network.config.model_type, decoder, tokenizer, network, digest, teacher)
 
 
 def check_pair(target: Loaded, draft: Loaded) -> None:
@@ -89,16 +106,26 @@ def check_pair(target: Loaded, draft: Loaded) -> None:
     )
 
 
+def pairing(target: Loaded, draft: Loaded) -> str:
+    """What is to be said of this pair: empty, or that the draft was distilled from another target."""
+    if not draft.teacher or draft.teacher == target.hash:
+        return ""
+    return (
+        f"The draft '{draft.name}' was distilled from another target ({draft.teacher[:12]}) than '{target.name}' "
+        f"({target.hash[:12]}): what comes out is still exact, perhaps slower."
+    )
+
+
 def _ends(network: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> frozenset[int]:
+    """The tokens that end a text, by the network's own account and its tokenizer's, as far as there are such tokens."""
     given: Any = getattr(network.generation_config, "eos_token_id", None)
     if given is None:
-        given = network.config.eos_token_id
+        given = getattr(network.config.get_text_config(), "eos_token_id", None)
     several = given if isinstance(given, list) else [given]
-    return frozenset(int(end) for end in [*several, tokenizer.eos_token_id] if end is not None)
-
-
-def _card_hash(folder: Path) -> str:
-    return str(json.loads((folder / "card.json").read_text(encoding="utf-8"))["sha256"])
+    known = range(int(network.get_input_embeddings().weight.shape[0]))
+    return frozenset(
+        int(end) for end in [*several, tokenizer.eos_token_id] if end is not None and end in known
+    )
 
 
 def _file_hash(folder: Path) -> str:

@@ -71,17 +71,6 @@ class Batch:
         return Batch(self.ids.to(device), self.weights.to(device))
 
 
-def key_and_canonical(smiles: str) -> tuple[str, str] | None:
-    """InChIKey and RDKit's own SMILES of a molecule; nothing where RDKit refuses it."""
-    from rdkit import Chem, rdBase
-
-    with rdBase.BlockLogs():
-        mol = Chem.MolFromSmiles(smiles)
-        if mol is None or not mol.GetNumAtoms():
-            return None
-        return Chem.MolToInchiKey(mol), Chem.MolToSmiles(mol)
-
-
 def read(paths: Sequence[Path], config: LanguageTraining, processes: int = 2) -> Material:
     """Read tables; rows whose SMILES RDKit refuses are left out.
 
@@ -96,6 +85,8 @@ def read(paths: Sequence[Path], config: LanguageTraining, processes: int = 2) ->
     if config.limit and len(pairs) > config.limit:
         chosen = np.random.default_rng(config.seed).permutation(len(pairs))[: config.limit]
         pairs = [pairs[number] for number in np.sort(chosen)]
+    from mlcore.decoding.molecule_keys import key_and_canonical
+
     chunks = (
         (first, [(row.smiles,) for row in pairs[first : first + _CHUNK]])
         for first in range(0, len(pairs), _CHUNK)
@@ -183,7 +174,8 @@ def epoch_rows(corpus: Corpus, config: LanguageTraining, epoch: int) -> np.ndarr
     random = np.random.default_rng([config.seed, epoch])
     numbers = np.arange(len(corpus.kind))
     training = ~corpus.tuning
-    backward = np.where((numbers // 2 + epoch) % 2 == 0, DESCRIPTION, CANONICAL)
+    pair = np.cumsum(corpus.kind == MOLECULE)  # the sequences of a pair follow each other, this kind first
+    backward = np.where((pair + epoch) % 2 == 0, DESCRIPTION, CANONICAL)
     alone = numbers[corpus.kind == ALONE]
     drawn = random.choice(alone, min(config.molecules, len(alone)), replace=False)
     chosen = numbers[training & ((corpus.kind == MOLECULE) | (corpus.kind == backward))]

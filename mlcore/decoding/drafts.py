@@ -78,6 +78,7 @@ def draft_rows(
     unread = max(len(answer.ids) - held for answer, held in zip(repeated, cache.lengths, strict=True))
     cache.lengths = [len(answer.ids) - unread for answer in repeated]
     fed = torch.tensor([answer.ids[-unread:] for answer in repeated], device=model.device)
+    fed = fed.clamp(max=model.vocabulary - 1)  # the target may have said what the draft has no embedding for
     said = torch.stack([answer.said for answer in repeated]) if warper.sampling.penalised else None
     tokens: list[list[int]] = []
     laws: list[Tensor] = []

@@ -35,6 +35,25 @@ class _Writer(ForeignCache):
         return self.step.extent - self.step.positions.shape[-1]
 
 
+def _hides(config: Any) -> bool:
+    """Whether some layer sees less than everything before it; what windows are called differs by family."""
+    kinds = set(getattr(config, "layer_types", None) or ["full_attention"])
+    older = set(getattr(config, "attention_layers", None) or ["global"])  # GPT-Neo's names
+    window = getattr(config, "use_sliding_window", True) and getattr(config, "sliding_window", None)
+    return kinds != {"full_attention"} or older != {"global"} or bool(window)
+
+
+def _context(config: Any) -> int:
+    """The longest text. LongRoPE turns by other angles beyond its first length, where keys of before no longer fit."""
+    length = next(
+        (int(value) for name in _CONTEXT if (value := getattr(config, name, None))), _UNKNOWN_CONTEXT
+    )
+    angles = getattr(config, "rope_parameters", None) or {}
+    if angles.get("rope_type") == "longrope":
+        return min(length, int(angles.get("original_max_position_embeddings") or length))
+    return length
+
+
 class HubDecoder:
     """A network of ``transformers`` that attends to everything before it (no sliding window, no recurrent state).
 
@@ -44,22 +63,17 @@ class HubDecoder:
 
     def __init__(self, model: PreTrainedModel, ends: frozenset[int]) -> None:
         config = model.config.get_text_config()
-        kinds = set(getattr(config, "layer_types", None) or ["full_attention"])
-        window = (
-            getattr(config, "sliding_window", None) if getattr(config, "use_sliding_window", True) else None
-        )
-        if kinds != {"full_attention"} or window:
+        heads = getattr(config, "num_attention_heads", None)
+        output = model.get_output_embeddings()
+        if _hides(config) or heads is None or output is None:
             raise ModelError(
                 f"{model.config.model_type} attends within a window or keeps a recurrent state, which cannot be rolled "
                 "back by position. Choose a checkpoint with full attention in every layer."
             )
         self.model, self.ends = model.eval(), ends
         self.device, self.dtype = model.device, model.dtype
-        self.vocabulary = int(model.get_output_embeddings().weight.shape[0])
-        self.context = next(
-            (int(value) for name in _CONTEXT if (value := getattr(config, name, None))), _UNKNOWN_CONTEXT
-        )
-        heads = config.num_attention_heads
+        self.vocabulary = int(output.weight.shape[0])
+        self.context = _context(config)
         dim = getattr(config, "head_dim", None) or config.hidden_size // heads
         self.memory = Memory(
             config.num_hidden_layers, getattr(config, "num_key_value_heads", None) or heads, dim

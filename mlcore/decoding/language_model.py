@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import torch
 from torch import Tensor, nn
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
@@ -100,15 +99,21 @@ def load(folder: Path) -> tuple[LlamaForCausalLM, PreTrainedTokenizerFast]:
     if _BASE in config:
         weights = _base_weights(folder, config.pop(_BASE)) | weights
     try:
-        model = LlamaForCausalLM(LlamaConfig(**{k: v for k, v in config.items() if k != "dtype"}))
-        missing, surplus = model.load_state_dict(weights, strict=False)
+        facts = LlamaConfig(**{key: value for key, value in config.items() if key != "dtype"})
         tokenizer = PreTrainedTokenizerFast.from_pretrained(folder)
+        with torch.device("meta"):  # what a damaged configuration asks for may be larger than the memory
+            wanted = {name: weight.shape for name, weight in LlamaForCausalLM(facts).state_dict().items()}
     except Exception as fault:  # tokenizers and transformers name no narrower one for damaged files
         raise ModelError(f"{folder} is not a language model of ours: {fault}.") from fault
-    if surplus or set(missing) - {_TIED} or len(tokenizer) > model.config.vocab_size:
+    wanted.pop(_TIED)
+    if {name: weight.shape for name, weight in weights.items()} != wanted or len(
+        tokenizer
+    ) > facts.vocab_size:
         raise ModelError(
-            f"{folder} is not a language model of ours: its weights do not fit its configuration."
+            f"{folder} is not a language model of ours: weights, configuration and tokenizer do not fit."
         )
+    model = LlamaForCausalLM(facts)
+    model.load_state_dict(weights, strict=False)
     return model.eval(), tokenizer
 
 

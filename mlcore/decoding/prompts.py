@@ -21,7 +21,19 @@ TASKS: tuple[Task, ...] = get_args(Task)
 
 
 def plain_tokens(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
-    """``text`` in tokens, markers in it read as the letters they are written with."""
+    """``text`` in tokens, markers in it read as the letters they are written with.
+
+    Raises:
+        InputError: a character is no character: half of a surrogate pair.
+    """
+    broken = next((place for place, letter in enumerate(text) if "\ud800" <= letter <= "\udfff"), None)
+    if broken is not None:
+        raise InputError(
+            "The text holds half of a character.",
+            field="prompt",
+            place=f"character {broken + 1}",
+            remedy="Take it out.",
+        )
     return list(tokenizer(text, add_special_tokens=False, split_special_tokens=True)["input_ids"])
 
 
@@ -36,7 +48,7 @@ def prompt(tokenizer: PreTrainedTokenizerBase, task: Task, given: str) -> list[i
     """The tokens that ask for ``task`` about ``given``.
 
     Raises:
-        InputError: nothing is given, or there is no such task.
+        InputError: nothing is given, it is no text (see :func:`plain_tokens`), or there is no such task.
     """
     if task not in TASKS:
         raise InputError(

@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 import torch
 from torch import Tensor
 
-from mlcore.decoding.events import Done, Event
+from mlcore.decoding.events import Done
 from mlcore.decoding.randomness import Source
 from mlcore.decoding.reader import Reader
+from mlcore.decoding.samplers import Sampler
 
 #: rows of one forward call
 MOST_ROWS = 256
 #: ended rows are dropped from the cache when they are this share of it: copying costs too
 _DROPPED = 0.25
 _SEEDS = 2**16
-
-#: ``(prompts, max_tokens)`` to events that end in a Done for each prompt: any lossless sampler of the aligned model
-Sampler = Callable[[Sequence[Sequence[int]], int], Iterator[Event]]
 
 
 @dataclass(frozen=True)
@@ -80,7 +78,7 @@ class PlainRoller:
 
     def _draw(self, source: Source, uniforms: Tensor | None) -> _Draw:
         if self.greedy:
-            return lambda laws, _, __: laws.argmax(-1).tolist()  # type: ignore[no-any-return]
+            return lambda laws, _, __: laws.argmax(-1).tolist()
         if uniforms is not None:
             return lambda laws, jobs, step: inverse(laws, uniforms[jobs, step])
         return lambda laws, _, __: source.sample(laws)
@@ -147,7 +145,10 @@ class _Batch:
 
 @dataclass(frozen=True)
 class SampledRoller:
-    """``rollouts`` samples a candidate through any lossless ``sampler`` of the same law, such as SpecTr."""
+    """``rollouts`` samples a candidate through any lossless ``sampler`` of the same law, such as SpecTr.
+
+    It reads the prefix anew for every batch of ``rows`` continuations.
+    """
 
     sampler: Sampler
     rollouts: int = 1
@@ -157,14 +158,13 @@ class SampledRoller:
     def roll(
         self, reader: Reader, candidates: Sequence[Sequence[int]], room: int, source: Source
     ) -> list[Rollout]:
-        """Randomness is the sampler's own; ``source`` is not used."""
         steps = room if self.horizon is None else min(self.horizon, room)
         numbers = [number for number in range(len(candidates)) for _ in range(self.rollouts)]
         found: list[Rollout] = []
         for start in range(0, len(numbers), self.rows):
             part = numbers[start : start + self.rows]
             prompts = [[*reader.ids, *candidates[number]] for number in part]
-            for event in self.sampler(prompts, steps):
+            for event in self.sampler(prompts, steps, source):
                 if isinstance(event, Done):
                     finished = event.reason == "end" or len(event.tokens) == room
                     found.append(Rollout(part[event.row], event.tokens, finished, 1 / self.rollouts))

@@ -3,8 +3,8 @@
     tokens per second = E[tau] / (L c_draft(K) + c_target(K, L + 1) + c_verify)
 
 ``E[tau]`` is the mean number of tokens that a round emits. What happens on the first levels of a round does not depend
-on how many follow, so that one pilot with the longest drafts tells ``E[tau]`` for all shorter ones: with ``s_i`` the share
-of rounds in which position i was passed, ``E[tau](L) = 1 + s_1 + ... + s_L``.
+on how many follow, so that one pilot with the longest drafts tells ``E[tau]`` for all shorter ones: with ``s_i`` the
+share of rounds in which position i was passed, ``E[tau](L) = 1 + s_1 + ... + s_L``.
 """
 
 from __future__ import annotations

@@ -62,9 +62,10 @@ def generate(
             remedy="Choose the layout 'batch' for several prompts.",
         )
     warper = warper or Warper(sampling, target.vocabulary)
-    context = min(target.context, draft.context)
     spare = drafting.drafts * drafting.length + 1 if drafting.layout == "tree" else drafting.length + 1
-    capacity = check_prompts(prompts, target.vocabulary, context, sampling.max_tokens) + spare
+    check_prompts(prompts, target.vocabulary, min(target.context, draft.context), sampling.max_tokens)
+    # the answer goes on, without drafts, where only the draft's context is full
+    capacity = check_prompts(prompts, target.vocabulary, target.context, sampling.max_tokens) + spare
     answers = [Answer(row, prompt, sampling.max_tokens, target, warper) for row, prompt in enumerate(prompts)]
     started = time.perf_counter()
     rounds = Rounds(target, draft, drafting, warper, prompts, capacity)
@@ -110,6 +111,8 @@ def _count(answer: Answer, block: Drafts, outcome: Outcome) -> None:
     for level in range(min(levels, len(outcome.accepted) + 1)):
         counts.reached[level] += 1
         counts.passed[level] += level < len(outcome.accepted)
+        if level < len(outcome.accepted) and answer.ends(outcome.accepted[level]):
+            break  # what was drafted after an end is of no use
 
 
 class Rounds:
@@ -132,7 +135,8 @@ class Rounds:
         self.slow = target.cache(len(prompts if self.tree else repeated), capacity)
         self.quick = draft.cache(len(repeated), capacity)
         prefill(target, self.slow, prompts if self.tree else repeated)
-        prefill(draft, self.quick, repeated)
+        known = draft.vocabulary - 1  # of what only the target can say the draft reads its last token
+        prefill(draft, self.quick, [[min(token, known) for token in prompt] for prompt in repeated])
 
     def draft(self, answers: list[Answer], source: Source) -> list[Drafts]:
         """K drafts for every answer, as long as the answer with the most room can use."""

@@ -17,6 +17,7 @@ from mlcore.decoding.precision import Shadow
 from mlcore.decoding.presets import LanguageTraining
 from mlcore.runtime import checkpoint
 from mlcore.runtime.curves import Curves
+from mlcore.runtime.errors import InputError
 from mlcore.runtime.progress import Progress
 
 #: (model, batch) -> loss, further measures
@@ -69,11 +70,14 @@ class Stage:
         """Train to the end; False when a stop was asked for, with a checkpoint saved.
 
         ``done`` of ``total`` steps of the whole training lie before this stage.
+
+        Raises:
+            InputError: the checkpoint to resume from is of another model.
         """
         if resume and checkpoint.exists(self.folder):
-            meta, _ = checkpoint.load(self.folder, self.model, self.optimizers)
-            self.step = int(meta["step"])
-        self.curves.cut(done + self.step, sys.maxsize)
+            self.step = self._restored()
+        if self.step < self.steps:  # after a finished one, the curves of those that follow are wanted
+            self.curves.cut(done + self.step, sys.maxsize)
         saved = time.monotonic()
         smooth: dict[str, float] = {}
         while self.step < self.steps:
@@ -94,6 +98,17 @@ class Stage:
                 saved = time.monotonic()
         self._save()
         return True
+
+    def _restored(self) -> int:
+        try:
+            meta, _ = checkpoint.load(self.folder, self.model, self.optimizers)
+        except (RuntimeError, ValueError) as fault:
+            raise InputError(
+                f"The checkpoint of {self.name} is of a model of another size.",
+                field="--resume",
+                remedy="Resume with the parameters that the training began with, or train into another folder.",
+            ) from fault
+        return int(meta["step"])
 
     def _one(self) -> dict[str, float]:
         rows = self._rows()

@@ -16,7 +16,8 @@ from transformers import PreTrainedTokenizerFast
 
 BOS, EOS, PAD, TEXT, SMILES = MARKERS = ("<bos>", "<eos>", "<pad>", "<text>", "<smiles>")
 
-_BRACKET = re.compile(r"(\[[^\[\]\s]{1,24}\])")
+#: ASCII alone: the letters by which bytes are written in tokens must not occur in a whole one
+_BRACKET = re.compile(r"(\[[!-Z\\^-~]{1,24}\])")
 #: a word with the space before it; any other run up to closing punctuation; what is left
 _PIECES = r" ?[A-Za-z]+(?=[\s.,;:]|$)| ?[^\s]+?(?=[.,;:]?(?:\s|$))|\s+|[.,;:]"
 #: charges, isotopes and stereo of these are tokens even where the training data lack them
@@ -39,7 +40,7 @@ _USUAL = (
 def train_tokenizer(
     texts: Iterable[str], smiles: Iterable[str], size: int, longest: int = 16
 ) -> PreTrainedTokenizerFast:
-    """A tokenizer of about ``size`` tokens learned from ``texts`` and ``smiles``; no token is longer than ``longest``.
+    """A tokenizer of at most ``size`` tokens learned from ``texts`` and ``smiles``, merged to at most ``longest`` letters.
 
     A quarter of the room at the most goes to bracket atoms, the most frequent first.
 
@@ -53,7 +54,7 @@ def train_tokenizer(
     counts = Counter(_USUAL)
     for one in written:
         counts.update(_BRACKET.findall(one))
-    brackets = [token for token, _ in counts.most_common(size // 4)]
+    brackets = [token for token, _ in counts.most_common(min(size // 4, size - floor))]
     tokenizer = _blank(models.BPE(vocab={}, merges=[]))
     trainer = trainers.BpeTrainer(
         vocab_size=size - len(brackets) - len(MARKERS),

@@ -7,6 +7,7 @@ there, a machine without RDKit can train.
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,6 +24,7 @@ from mlcore.decoding.presets import PRESETS, LanguageTraining
 from mlcore.decoding.stage import Stage
 from mlcore.decoding.tokenizer import train_tokenizer
 from mlcore.runtime import card
+from mlcore.runtime.errors import InputError
 from mlcore.runtime.progress import Progress
 
 _TOKENIZER_SMILES = 60_000  # SMILES without text that the tokenizer learns from
@@ -43,8 +45,9 @@ def train(
     with everything saved.
 
     Raises:
-        InputError: tables or parameters that cannot be used.
+        InputError: tables or parameters that cannot be used, or one of several processes.
     """
+    _alone()
     started = time.monotonic()
     out.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(config.seed)
@@ -68,6 +71,17 @@ def train(
     _write(out, target, draft, tokenizer, {"training": training, "held_out": measured})
     progress.log(f"The models are in {out / 'target'} and {out / 'draft'}")
     return measured
+
+
+def _alone() -> None:
+    """Refuse to be one of several processes, each of which would train the same models into the same folder."""
+    started = int(os.environ.get("WORLD_SIZE", "1"))
+    if started > 1:
+        raise InputError(
+            f"{started} processes were started, and a language model is trained by one.",
+            field="--nproc-per-node",
+            remedy="Start it without torchrun, on one GPU.",
+        )
 
 
 def material(
@@ -139,11 +153,14 @@ def _write(
     tokenizer: PreTrainedTokenizerFast,
     facts: dict[str, Any],
 ) -> None:
+    """The model folders; the draft's card names the target that it was distilled from by its hash."""
     for name, model in (("target", target), ("draft", draft)):
-        what = {
+        what: dict[str, Any] = {
             "what": f"A language model of molecules and their descriptions, {name} of a pair for speculative decoding",
             "parameters": sum(weight.numel() for weight in model.parameters()),
             "operations_per_token": language_model.operations(model),
             "command": "python -m mlcore train lm",
         }
+        if name == "draft":
+            what["target"] = card.read(out / "target")["sha256"]
         language_model.save(out / name, model, tokenizer, what | facts)

@@ -9,17 +9,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal, get_args
 
 import torch
 from torch import Tensor
 
+from mlcore.decoding.guidance import Estimator, Mode
 from mlcore.runtime.errors import InputError
-
-Estimator = Literal["mean", "snis", "soft", "released"]
-ESTIMATORS: tuple[Estimator, ...] = get_args(Estimator)
-Mode = Literal["sample", "greedy"]
-MODES: tuple[Mode, ...] = get_args(Mode)
 
 _LARGEST_EXPONENT = 60.0  # of the released estimator, which has no normaliser to keep it finite
 

@@ -18,6 +18,8 @@ from mlcore.decoding.randomness import Source
 from mlcore.transport import membership
 
 Laws = Callable[[int, int], Tensor]
+#: of the drafted tokens, ``p`` and ``q`` (V,) of one place: the token that stands there, and whether it was drafted
+Selection = Callable[[Sequence[int], Tensor, Tensor, Source], tuple[int, bool]]
 
 
 @dataclass
@@ -79,29 +81,37 @@ def block_verification(drafts: Sequence[Sequence[int]], p: Laws, q: Laws, source
 
 
 def k_seq(drafts: Sequence[Sequence[int]], p: Laws, q: Laws, source: Source) -> Outcome:
-    """K independent drafts, tried in turn at every level: k-sequential selection (SpecTr, arXiv 2310.15141).
+    """K independent drafts, tried in turn at every level (SpecTr, arXiv 2310.15141, Algorithm 2 with rho* of Theorem 1).
 
-    ``rho*`` is computed again wherever fewer drafts survive. The survivors of a level are all drafts that agree with
-    the token that stands, equal ones counted apart.
+    ``rho*`` is computed again wherever fewer drafts survive.
     """
+    return level_by_level(drafts, p, q, source, _k_sequential)
+
+
+def level_by_level(
+    drafts: Sequence[Sequence[int]], p: Laws, q: Laws, source: Source, select: Selection
+) -> Outcome:
+    """Let ``select`` choose at every level among the drafts that agree with what stands, equal ones counted apart."""
     outcome, alive = Outcome(), list(range(len(drafts)))
     for level in range(len(drafts[0])):
-        drafted, wanted = p(alive[0], level), q(alive[0], level)
-        rho = 1.0 if len(alive) == 1 else membership.division_factor_of_one(drafted, wanted, len(alive))
-        token = -1
-        for row in alive:
-            tried = drafts[row][level]
-            if source.accept(ratio(rho * float(drafted[tried]), float(wanted[tried]))):
-                token = tried
-                break
-        if token < 0:
-            outcome.final = source.sample(_positive(wanted - rho * drafted, wanted))[0]
-            outcome.row = alive[0]
+        outcome.row = alive[0]
+        tried = [drafts[row][level] for row in alive]
+        token, stands = select(tried, p(outcome.row, level), q(outcome.row, level), source)
+        if not stands:
+            outcome.final = token
             return outcome
         outcome.accepted.append(token)
         alive = [row for row in alive if drafts[row][level] == token]
-        outcome.row = alive[0]
+    outcome.row = alive[0]
     return _bonus(outcome, q, len(drafts[0]), source)
+
+
+def _k_sequential(tokens: Sequence[int], p: Tensor, q: Tensor, source: Source) -> tuple[int, bool]:
+    rho = 1.0 if len(tokens) == 1 else membership.division_factor_of_one(p, q, len(tokens))
+    for token in tokens:
+        if source.accept(ratio(rho * float(p[token]), float(q[token]))):
+            return token, True
+    return source.sample(_positive(q - rho * p, q))[0], False
 
 
 def ratio(p: float, q: float) -> float:

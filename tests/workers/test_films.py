@@ -45,7 +45,8 @@ def test_faults_come_through(worker):
 
 
 def test_a_watcher_who_leaves_ends_the_training(worker):
-    frames = films.over_the_queue({**PROBLEM, "parameters": {"seconds": 20}}, lambda: False)
+    given = {"problem": {**PROBLEM, "parameters": {"seconds": 20}}}
+    frames = films.over_the_queue("transport_watch", given, lambda: False)
     next(frames)
     frames.close()
     assert worker.wait(10)

@@ -57,6 +57,10 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
         {"name": "structures", "description": "From structures and lists to what is known about them."},
         {"name": "export", "description": "Files to take away."},
         {"name": "transport", "description": "Optimal transport between point clouds: plans and maps."},
+        {
+            "name": "decoding",
+            "description": "Molecules for texts and texts for molecules, by several decoding methods.",
+        },
         {"name": "libraries", "description": "Collections of molecules; your own among them."},
         {
             "name": "jobs",

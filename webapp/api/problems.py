@@ -136,6 +136,12 @@ def exception_handler(exc: Exception, context: Mapping[str, Any]) -> Response:
     return Response(body, status=found.status, headers=dict(found.headers), content_type=CONTENT_TYPE)
 
 
+def of_door(request: HttpRequest, error: Exception) -> dict[str, Any] | None:
+    """The problem document for an error of the floor below, for answers that have begun; None for any other error."""
+    found = _of_door(error)
+    return None if found is None else document(request, found.status, found.detail, found.errors)
+
+
 def _of_door(exc: Exception) -> Explained | None:
     """Errors of the floor below."""
     if isinstance(exc, BadInput):

@@ -7,6 +7,13 @@ from django.views.decorators.cache import cache_page
 from drf_spectacular.views import SpectacularJSONAPIView, SpectacularSwaggerSplitView
 
 from webapp.api.views.datasets import DataSetsView, DataSetView
+from webapp.api.views.decoding import (
+    DecodingEstimateView,
+    DecodingFrontierView,
+    DecodingGenerateView,
+    DecodingStreamView,
+    DecodingView,
+)
 from webapp.api.views.depiction import DepictView
 from webapp.api.views.explanation import ComparisonView, ExplanationView
 from webapp.api.views.export import ExportView
@@ -92,6 +99,11 @@ v1 = [
     path("transport/map/", TransportMapView.as_view(), name="transport-map"),
     path("transport/map/estimate/", TransportMapEstimateView.as_view(), name="transport-map-estimate"),
     path("transport/solvers/", TransportSolversView.as_view(), name="transport-solvers"),
+    path("decoding/", DecodingView.as_view(), name="decoding"),
+    path("decoding/estimate/", DecodingEstimateView.as_view(), name="decoding-estimate"),
+    path("decoding/generate/", DecodingGenerateView.as_view(), name="decoding-generate"),
+    path("decoding/stream/", DecodingStreamView.as_view(), name="decoding-stream"),
+    path("decoding/frontier/", DecodingFrontierView.as_view(), name="decoding-frontier"),
 ]
 
 urlpatterns = [

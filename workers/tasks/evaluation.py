@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from workers import datasets, registry
+from workers import datasets, registry, work
 from workers.errors import BadInput, NotFound, translated
 from workers.kinds import EvaluationParameters
 from workers.models import Evaluation, Job, ModelVersion
 from workers.work import JobProgress
 
 Figures = dict[str, float]
+
+#: the first pairs of a table, which a language model answers within minutes
+LM_PAIRS = 500
+_LM_BLOCK = 128  # pairs that are asked for before a stop is looked for
+
+
+class Stopped(Exception):
+    """Somebody asked for a stop."""
 
 
 def run(parameters: EvaluationParameters, job: Job, progress: JobProgress) -> dict[str, Any]:
@@ -22,11 +30,15 @@ def run(parameters: EvaluationParameters, job: Job, progress: JobProgress) -> di
         raise NotFound("The version was deleted before it could be measured.")
     area = version.area if version is not None else parameters.area
     folder = registry.resolve(version.folder) if version is not None else registry.shipped(area)
-    if area not in MEASURES:
+    measure = area.partition("-")[0]  # a shipped model of a slot is named with it: lm-target
+    if measure not in MEASURES:
         raise BadInput(f"Nothing measures models of '{area}'.", "version", f"Choose {', '.join(MEASURES)}.")
     data = datasets.paths(parameters.data)
-    with translated():
-        figures = MEASURES[area](folder, data, progress)
+    try:
+        with translated():
+            figures = MEASURES[measure](folder, data, progress)
+    except Stopped:
+        return {"stopped": True}
     if version is not None:
         facts = {
             "metrics": figures,
@@ -66,10 +78,45 @@ def _monge(folder: Path, data: Mapping[str, Path], progress: JobProgress) -> Fig
     return {name: float(found[name]) for name in ("l2_uvp", "cosine", "gap", "points")}
 
 
+def _lm(folder: Path, data: Mapping[str, Path], progress: JobProgress) -> Figures:
+    from mlcore.decoding.batches import answers
+    from mlcore.decoding.checkpoints import load
+    from mlcore.decoding.evaluate import evaluate
+    from mlcore.decoding.prompts import Task
+    from mlcore.retrieval.data import read_table
+
+    _needed(data, "pairs")
+    pairs = read_table(data["pairs"])[:LM_PAIRS]
+    device = work.device()
+    model = load(folder, device=device)
+    done = 0
+
+    def generate(task: Task, given: Sequence[str]) -> list[str]:
+        nonlocal done
+        found: list[str] = []
+        for first in range(0, len(given), _LM_BLOCK):
+            if progress.stopping:
+                raise Stopped
+            block = answers(model, device, task, given[first : first + _LM_BLOCK])
+            found += block
+            done += len(block)
+            progress.update(done, 2 * len(pairs))
+        return found
+
+    found, _ = evaluate(generate, pairs, progress)
+    figures = {
+        f"{way} {name}": float(value)
+        for way in ("text_to_smiles", "smiles_to_text")
+        for name, value in found[way].items()
+    }
+    return figures | {"pairs": float(found["pairs"])}
+
+
 #: area → what measures a model folder of it on named files
 MEASURES: dict[str, Callable[[Path, Mapping[str, Path], JobProgress], Figures]] = {
     "retrieval": _retrieval,
     "monge": _monge,
+    "lm": _lm,
 }
 
 
@@ -85,4 +132,5 @@ def _needed(data: Mapping[str, Path], *names: str) -> None:
 
 def _command(area: str, data: Mapping[str, str]) -> str:
     files = " ".join(f"--{role} {name}" for role, name in data.items())
-    return f"python -m mlcore evaluate {area} --model DIR {files}"
+    limit = f" --limit {LM_PAIRS}" if area == "lm" else ""
+    return f"python -m mlcore evaluate {area} --model DIR {files}{limit}"

@@ -58,21 +58,12 @@ class TableModel:
         else:
             seen = step.mask.reshape(-1, width, step.extent)
         seen = seen.expand(rows, width, step.extent).tolist()
-        return torch.stack(
-            [
-                torch.stack([self._after(tokens[row], places[row], seen[row][at]) for at in range(width)])
-                for row in range(rows)
-            ]
-        )
-
-    def _after(self, tokens: Sequence[int], places: Sequence[int], seen: Sequence[bool]) -> Tensor:
-        visible = sorted(
-            (place, token) for place, token, shown in zip(places, tokens, seen, strict=True) if shown
-        )
-        assert [place for place, _ in visible] == list(range(len(visible))), (
-            "a gap or a doublet in the positions"
-        )
-        return self.logits(tuple(token for _, token in visible))
+        contexts = [
+            _context(tokens[row], places[row], seen[row][at]) for row in range(rows) for at in range(width)
+        ]
+        distinct = {context: number for number, context in enumerate(dict.fromkeys(contexts))}
+        found = torch.stack([self.logits(context) for context in distinct])
+        return found[[distinct[context] for context in contexts]].view(rows, width, self.vocabulary)
 
     def logits(self, context: Context) -> Tensor:
         if context not in self._logits:
@@ -80,6 +71,15 @@ class TableModel:
             assert law.shape == (self.vocabulary,)
             self._logits[context] = law.log()
         return self._logits[context]
+
+
+def _context(tokens: Sequence[int], places: Sequence[int], seen: Sequence[bool]) -> Context:
+    """The visible tokens in the order of their positions."""
+    visible = sorted(
+        (place, token) for place, token, shown in zip(places, tokens, seen, strict=True) if shown
+    )
+    assert [place for place, _ in visible] == list(range(len(visible))), "a gap or a doublet in the positions"
+    return tuple(token for _, token in visible)
 
 
 def _column(numbers: Tensor) -> Tensor:

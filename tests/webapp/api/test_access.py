@@ -13,6 +13,7 @@ from rest_framework.test import APIClient
 
 from tests.webapp.api import fuzzing, problem
 from tests.webapp.api.conftest import PARAMETERS, as_user, undone
+from webapp.api import decoding_examples
 from webapp.api.urls import v1
 from workers import inference, registry
 from workers.models import Evaluation, Job, ModelVersion
@@ -45,6 +46,7 @@ CLOUDS = {
     "source": {"sample": "moons", "n": 5, "seed": 1},
     "target": {"sample": "ring", "n": 6, "seed": 2},
 }
+ASKED = {"prompt": "An alcohol.", "lanes": [{"method": "autoregressive"}]}
 # url name, method, address, data, status for: nobody, viewer, member bob, owner anna, trainer tina, admin ada
 TABLE: list[tuple[str, str, str, Any, Statuses]] = [
     ("search", "get", "search/", {"q": "a"}, EVERYBODY),
@@ -159,7 +161,20 @@ TABLE: list[tuple[str, str, str, Any, Statuses]] = [
         EVERYBODY,
     ),
     ("transport-map-estimate", "post", "transport/map/estimate/", CLOUDS, EVERYBODY),
+    ("decoding", "get", "decoding/", {}, EVERYBODY),
+    ("decoding-estimate", "post", "decoding/estimate/", ASKED, EVERYBODY),
+    ("decoding-generate", "post", "decoding/generate/", ASKED, EVERYBODY),
+    ("decoding-stream", "post", "decoding/stream/", ASKED, EVERYBODY),
+    ("decoding-frontier", "post", "decoding/frontier/", ASKED, EVERYBODY),
 ]
+#: who may decode is tested here, what comes out of it elsewhere
+DECODED = {
+    "decoding_models": {},
+    "decoding_describe": {},
+    "decoding_estimate": decoding_examples.ESTIMATE.value,
+    "decoding_generate": decoding_examples.ANSWER.value,
+    "decoding_frontier": decoding_examples.FRONTIER.value,
+}
 
 
 @pytest.fixture
@@ -177,6 +192,9 @@ def furniture(
 ) -> None:
     """The jobs and versions that the table names."""
     monkeypatch.setattr(inference, "transport_map", fuzzing.learn_nothing)
+    for verb, answer in DECODED.items():
+        monkeypatch.setattr(inference, verb, lambda *_, answer=answer: answer)
+    monkeypatch.setattr(inference, "decoding_watch", lambda *_: iter([{"event": "opened"}]))
     _, _, _, anna, tina, _ = callers
     job("failed", tina.user, pk=TRAINING)
     job("stopped", anna.user, kind="check", pk=CHECK)

@@ -13,7 +13,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from django.urls import URLResolver, get_resolver, resolve
 
-from tests.webapp import fakes
+from tests.webapp import decoding_fakes, fakes
 from tests.webapp.api import test_access as api
 from tests.webapp.api.conftest import undone
 from webapp.accounts.models import ApiToken, User
@@ -73,6 +73,9 @@ TABLE: list[tuple[str, str, Any, Statuses]] = [
     ("get", "/libraries/refused/u-none/", {}, (302, 404, 404, 404, 404, 404)),
     ("get", "/libraries/annas-amines/delete/", {}, (302, 404, 404, 200, 404, 404)),
     ("post", "/libraries/annas-amines/delete/", {}, (302, 404, 404, 302, 404, 404)),
+    ("get", "/decoding/", {}, EVERYBODY),
+    ("post", "/decoding/stream/", {"prompt": "an ester", "m1": "spectr"}, EVERYBODY),
+    ("post", "/decoding/frontier/", {"prompt": "an ester", "m1": "cd", "reward": "qed"}, EVERYBODY),
     ("get", "/transport/", {}, EVERYBODY),
     ("get", "/transport/sweep/", {}, INCOMPLETE),
     ("get", "/transport/map/", {}, INCOMPLETE),
@@ -191,6 +194,7 @@ def furniture(
     door = fakes.FakeDoor(inference)
     for verb in fakes.VERBS:
         monkeypatch.setattr(inference, verb, getattr(door, verb))
+    decoding_fakes.install(monkeypatch)
     monkeypatch.setattr(libraries, "builtin", lambda: door.list_libraries(None))
     monkeypatch.setattr(uploads, "PATIENCE", 0.0)
     anna, tina = User.objects.get(username="anna"), User.objects.get(username="tina")

@@ -173,6 +173,7 @@ def several(child: serializers.Field, limit: int, **options: Any) -> serializers
 class JsonObject(serializers.DictField):
     """Names and values of whatever kind JSON has, few and short enough to be parameters of a job."""
 
+    max_bytes = MAX_BYTES  # of any text
     default_error_messages = {"not_a_dict": "Not an object. Send names and values."}
 
     def to_internal_value(self, data: Any) -> dict[str, Any]:
@@ -186,9 +187,9 @@ class JsonObject(serializers.DictField):
                 raise serializers.ValidationError("One of the numbers is not finite. Write it with digits.")
             if isinstance(leaf, int) and abs(leaf) >= 2**63:
                 raise serializers.ValidationError("One of the numbers is too large. The limit is 2^63.")
-            if isinstance(leaf, str) and not _storable(leaf):
+            if isinstance(leaf, str) and not _storable(leaf, self.max_bytes):
                 raise serializers.ValidationError(
-                    f"One of the texts has a null character, half a character, or more than {MAX_BYTES} bytes. "
+                    f"One of the texts has a null character, half a character, or more than {self.max_bytes:,} bytes. "
                     "Shorten or mend it."
                 )
         return dict(data)
@@ -208,8 +209,8 @@ def _leaves(data: Any) -> Iterator[Any]:
             yield one
 
 
-def _storable(text: str) -> bool:
+def _storable(text: str, most: int) -> bool:
     try:
-        return "\0" not in text and len(text.encode()) <= MAX_BYTES
+        return "\0" not in text and len(text.encode()) <= most
     except UnicodeEncodeError:
         return False
