@@ -48,6 +48,8 @@ def check_prompts(prompts: Sequence[Sequence[int]], vocabulary: int, context: in
         InputError: a prompt is empty or holds tokens that the model does not know.
         LimitError: a prompt leaves no room for an answer in the model's context.
     """
+    if wanted < 1:
+        raise InputError("An answer needs room for one token at least.", field="max_tokens")
     if not prompts or not all(len(prompt) for prompt in prompts):
         raise InputError("The prompt is empty.", field="prompt", remedy="Write something to continue from.")
     for prompt in prompts:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -13,9 +14,10 @@ from transformers import PreTrainedTokenizerBase
 
 from mlcore.decoding import prompts
 from mlcore.decoding.presets import LanguageTraining
-from mlcore.retrieval.data import Row, read_table, tuning_slice
-from mlcore.retrieval.pool import Failure, WorkerPool
 from mlcore.runtime.errors import InputError
+
+if TYPE_CHECKING:
+    from mlcore.retrieval.data import Row
 
 #: kinds of sequences: text to SMILES; SMILES to text, with SMILES as given and as RDKit writes it; SMILES alone
 MOLECULE, DESCRIPTION, CANONICAL, ALONE = range(4)
@@ -77,6 +79,10 @@ def read(paths: Sequence[Path], config: LanguageTraining, processes: int = 2) ->
     Raises:
         InputError: a table cannot be read, or no pair is left.
     """
+    from mlcore.decoding.molecule_keys import key_and_canonical
+    from mlcore.retrieval.data import read_table, tuning_slice
+    from mlcore.retrieval.pool import Failure, WorkerPool
+
     rows = [row for path in paths for row in read_table(path)]
     pairs, molecules = (
         [row for row in rows if row.description.strip()],
@@ -85,8 +91,6 @@ def read(paths: Sequence[Path], config: LanguageTraining, processes: int = 2) ->
     if config.limit and len(pairs) > config.limit:
         chosen = np.random.default_rng(config.seed).permutation(len(pairs))[: config.limit]
         pairs = [pairs[number] for number in np.sort(chosen)]
-    from mlcore.decoding.molecule_keys import key_and_canonical
-
     chunks = (
         (first, [(row.smiles,) for row in pairs[first : first + _CHUNK]])
         for first in range(0, len(pairs), _CHUNK)

@@ -1,4 +1,4 @@
-"""What a molecule is known by. Apart from what reads tables, so that a worker process starts without a tensor library."""
+"""What a molecule is known by; a module of its own, so that a worker process starts without a tensor library."""
 
 from __future__ import annotations
 

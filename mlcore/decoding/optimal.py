@@ -1,14 +1,14 @@
 """Selection that accepts as often as any can, for supports small enough to write its linear programme down.
 
 The optimal transport with membership cost of Sun et al. (arXiv 2310.15141, section 3): couple the drafts, independent
-from ``p``, with an output of law ``q`` so that ``P(Y in {X_1..X_k})`` is largest. The order of the drafts and how often a
-token occurs do not matter to the cost, so a coupling is a flow ``pi(S, y)`` from the set ``S`` of drafted tokens to one
-of them:
+from ``p``, with an output of law ``q`` so that ``P(Y in {X_1..X_k})`` is largest. The order of the drafts and how often
+a token occurs do not matter to the cost, so a coupling is a flow ``pi(S, y)`` from the set ``S`` of drafted tokens to
+one of them:
 
     maximise  sum_S sum_{y in S} pi(S, y)   where   sum_y pi(S, y) <= P(S),   sum_S pi(S, y) <= q(y)
 
-What is left of both sides is coupled independently: after a rejection ``Y`` follows ``q(y) - sum_S pi(S, y)``, normalised.
-A yardstick: K-SEQ comes within a few points of it at a small part of the cost.
+What is left of both sides is coupled independently: after a rejection ``Y`` follows ``q(y) - sum_S pi(S, y)``,
+normalised. A yardstick: K-SEQ comes within a few points of it at a small part of the cost.
 """
 
 from __future__ import annotations
@@ -80,7 +80,8 @@ def coupling(p: Tensor, q: Tensor, k: int) -> Coupling:
     count = len(live) * sum(math.comb(len(live) - 1, more) for more in range(k)) if len(live) else 0
     if count > FLOWS:
         raise InputError(
-            f"The best coupling of {k} drafts over {len(live):,} tokens has {count:,} unknowns, and {FLOWS:,} are solved.",
+            f"The best coupling of {k} drafts over {len(live):,} tokens has {count:,} unknowns, "
+            f"and {FLOWS:,} are solved.",
             field="rule",
             remedy="Set top_k to allow fewer tokens, ask for fewer drafts, or choose the rule 'kseq'.",
         )

@@ -22,7 +22,7 @@ class LanguageTraining:
     """Parameters of a training run: first the target on the pairs, then the draft, distilled from it."""
 
     target: Shape = field(default_factory=Shape)
-    draft: Shape = field(default_factory=lambda: Shape(width=96, layers=2, heads=2, inner=256))
+    draft: Shape = field(default_factory=lambda: Shape(width=128, layers=2, heads=2, inner=320))
     vocabulary: int = option(2560, "tokens, bracket atoms and markers included", minimum=300, maximum=100_000)
     context: int = option(
         512, "longest sequence in tokens; longer pairs are left out", minimum=32, maximum=8192
@@ -40,8 +40,8 @@ class LanguageTraining:
     weight_decay: float = option(0.05, "of the matrices", minimum=0.0)
     prompt_weight: float = option(0.3, "of predicting the question, the answer counting one", minimum=0.0)
     warmup: float = option(0.03, "share of the steps in which the rate rises", minimum=0.0, maximum=1.0)
-    draft_epochs: float = option(1.0, "of the draft alone, on the pairs", minimum=0.0)
-    distillation_epochs: float = option(0.5, "of the draft beside the target", minimum=0.0)
+    draft_epochs: float = option(0.4, "of the draft alone, on the pairs", minimum=0.0)
+    distillation_epochs: float = option(0.8, "of the draft beside the target", minimum=0.0)
     draft_rate: float = option(4e-3, "learning rate of the draft", minimum=0.0)
     overlap_weight: float = option(
         0.7,

@@ -43,7 +43,8 @@ class Seeded:
         return found
 
     def accept(self, chance: float) -> bool:
-        return self._floats[self._take(1)] < chance
+        place = self._take(1)  # may draw new ones: look only then
+        return self._floats[place] < chance
 
     def _take(self, count: int) -> int:
         if self._next + count > len(self._floats):

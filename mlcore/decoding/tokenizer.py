@@ -40,7 +40,7 @@ _USUAL = (
 def train_tokenizer(
     texts: Iterable[str], smiles: Iterable[str], size: int, longest: int = 16
 ) -> PreTrainedTokenizerFast:
-    """A tokenizer of at most ``size`` tokens learned from ``texts`` and ``smiles``, merged to at most ``longest`` letters.
+    """A tokenizer of at most ``size`` tokens from ``texts`` and ``smiles``, merged to at most ``longest`` letters.
 
     A quarter of the room at the most goes to bracket atoms, the most frequent first.
 

@@ -81,7 +81,7 @@ def block_verification(drafts: Sequence[Sequence[int]], p: Laws, q: Laws, source
 
 
 def k_seq(drafts: Sequence[Sequence[int]], p: Laws, q: Laws, source: Source) -> Outcome:
-    """K independent drafts, tried in turn at every level (SpecTr, arXiv 2310.15141, Algorithm 2 with rho* of Theorem 1).
+    """K independent drafts, tried in turn at every level (SpecTr, arXiv 2310.15141, Algorithm 2, rho* of Theorem 1).
 
     ``rho*`` is computed again wherever fewer drafts survive.
     """

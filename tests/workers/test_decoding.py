@@ -180,11 +180,17 @@ def test_what_would_take_minutes_is_refused_with_a_remedy(
 
 
 def test_a_stop_ends_within_a_token(shelf: Path) -> None:
-    tokens: list[str] = []
-    for event in inference.decoding_watch(ENDLESS, lambda: len(tokens) >= 5):
-        if event["event"] == "token":
-            tokens.append(event["text"])
-    assert len(tokens) == 5
+    asked: list[bool] = []
+
+    def stopping() -> bool:
+        asked.append(True)
+        return len(asked) >= 40
+
+    events = [
+        event["event"]
+        for event in inference.decoding_watch({**ENDLESS, "lanes": [{"method": "autoregressive"}]}, stopping)
+    ]
+    assert events == ["opened", *["token"] * 40]
 
 
 def test_the_retrieval_reward_asks_the_model_that_searches(

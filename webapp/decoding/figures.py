@@ -115,7 +115,7 @@ def _time(seconds: Mapping[str, float]) -> dict[str, Any] | None:
             }
         )
         left += share
-    return {"pieces": pieces, "total": total}
+    return {"pieces": pieces, "total": total, "known": list(known) != ["other"]}
 
 
 def comparison(closed: Mapping[str, Any], titles: Sequence[str]) -> list[dict[str, Any]]:

@@ -10,6 +10,7 @@ from webapp.jobs import press
 from webapp.jobs.charts import _AXIS, finished
 
 WIDTH, HEIGHT = 520, 260
+ROOM = (0.12, 0.06)  # of a label, as shares of the plot
 SHAPES = ("circle", "square", "triangle-up", "diamond", "cross")
 
 
@@ -41,6 +42,19 @@ def words(rows: Sequence[Mapping[str, Any]]) -> str:
     return "Mean reward against KL divergence. " + "; ".join(said)
 
 
+def labels(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What is written beside each point: its setting, and nothing where that would stand on another's."""
+    extent = [max(abs(row[axis]) for row in rows) or 1.0 for axis in ("kl", "reward")]
+    taken: list[tuple[float, float]] = []
+    out = []
+    for row in rows:
+        place = (row["kl"] / extent[0], row["reward"] / extent[1])
+        free = all(abs(place[0] - x) > ROOM[0] or abs(place[1] - y) > ROOM[1] for x, y in taken)
+        taken += [place] if free else []
+        out.append(row["setting"] if free else "")
+    return out
+
+
 def specification(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """The chart in Vega-Lite: one line a method, each point labelled with what made it."""
     titles = list(dict.fromkeys(row["title"] for row in rows))
@@ -65,19 +79,25 @@ def specification(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         "title": "mean reward",
         "scale": {"zero": False, "nice": True},
     }
-    values = [{name: row[name] for name in ("kl", "reward", "title", "setting")} for row in rows]
+    values = [
+        {**{name: row[name] for name in ("kl", "reward", "title")}, "setting": label}
+        for row, label in zip(rows, labels(rows), strict=True)
+    ]
     return {
         "$schema": "https://vega.github.io/schema/vega-lite/v5.json",
         "width": WIDTH,
         "height": HEIGHT,
         "padding": 4,
         "data": {"values": values},
-        "encoding": {"x": x, "y": y, "color": colour},
+        "encoding": {"x": x, "y": y},
         "layer": [
-            {"mark": {"type": "line", "strokeWidth": 1.5}},
+            {
+                "mark": {"type": "line", "strokeWidth": 1.5, "opacity": 0.4},
+                "encoding": {"color": {**colour, "legend": None}},
+            },
             {
                 "mark": {"type": "point", "filled": True, "size": 70, "opacity": 1},
-                "encoding": {"shape": shape},
+                "encoding": {"color": colour, "shape": shape},
             },
             {
                 "mark": {"type": "text", "dy": -10, "fontSize": 11},

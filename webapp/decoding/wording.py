@@ -171,7 +171,8 @@ def settings(parameters: Mapping[str, Any], usual: Mapping[str, Any]) -> str:
         for name, value in shown.items()
         if name not in SYMBOLS and name in usual and value != told(usual[name])
     ]
-    return "; ".join([", ".join(letters), *others]).strip("; ")
+    line = "; ".join([", ".join(letters), *others]).strip("; ")
+    return line if letters else line.capitalize()
 
 
 def told(value: Any) -> str:

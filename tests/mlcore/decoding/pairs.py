@@ -34,9 +34,8 @@ def llama_pair(
     with torch.no_grad():
         for weight in draft.parameters():
             if weight.dim() == 2:
-                weight += noise * torch.randn(weight.shape, generator=generator, dtype=torch.float64).to(
-                    dtype
-                )
+                normal = torch.randn(weight.shape, generator=generator, dtype=torch.float64)
+                weight.add_(noise * normal.to(dtype))
         for network in (target, draft):
             network.lm_head.weight *= sharpness
     return Pair(LlamaDecoder(target, ends), LlamaDecoder(draft, ends), (target, draft))

@@ -78,7 +78,7 @@ def completed(
     prompt: Context = (),
     ends: frozenset[int] = frozenset(),
 ) -> dict[Context, float]:
-    """The law of the first ``length`` tokens when the target itself goes on after each block; nothing follows an end."""
+    """The law of the first ``length`` tokens when the target goes on after each block; nothing follows an end."""
     complete: dict[Context, float] = {}
 
     def walk(answer: Context, weight: float) -> None:

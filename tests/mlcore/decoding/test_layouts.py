@@ -1,4 +1,4 @@
-"""Rows of a batch and trees: after every round both models are computed anew and must agree with what the caches hold."""
+"""Rows of a batch and trees: after every round both models are computed anew and must agree with the caches."""
 
 from __future__ import annotations
 
@@ -172,6 +172,11 @@ def test_the_context_ends_within_a_block(layout: str, watched: type[Watched]) ->
 # --- what these tests must be able to see ----------------------------------------------------------------------------
 
 
+def several(layout: str) -> None:
+    for seed in range(6):
+        answers(run(PROMPTS[:1], layout, seed))
+
+
 def test_a_cache_cut_one_too_late_is_seen(watched: type[Watched], monkeypatch: pytest.MonkeyPatch) -> None:
     real = Cache.share
 
@@ -192,16 +197,14 @@ def test_rows_that_keep_their_own_drafts_are_seen(
 
     monkeypatch.setattr(Cache, "share", lazy)
     with pytest.raises(AssertionError):
-        for seed in range(6):
-            answers(run(PROMPTS[:1], "batch", seed))
+        several("batch")
 
 
 def test_a_path_that_is_not_gathered_is_seen(watched: type[Watched], monkeypatch: pytest.MonkeyPatch) -> None:
     real = Cache.keep
     monkeypatch.setattr(Cache, "keep", lambda self, nodes, start: real(self, range(len(nodes)), start))
     with pytest.raises(AssertionError):
-        for seed in range(6):
-            answers(run(PROMPTS[:1], "tree", seed))
+        several("tree")
 
 
 def test_siblings_that_see_each_other_are_seen(

@@ -120,7 +120,7 @@ def test_beyond_its_size_it_refuses_with_the_remedy() -> None:
     def even(size: int) -> Tensor:
         return torch.full((size,), 1 / size, dtype=torch.float64)
 
-    with pytest.raises(InputError, match="top_k.*fewer drafts"):
+    with pytest.raises(InputError, match=r"top_k.*fewer drafts"):
         coupling(even(300), even(300), 3)
     # what the target never says does not count
     narrow = torch.zeros(300, dtype=torch.float64)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 from dataclasses import asdict, replace
 
 import numpy as np
@@ -278,3 +280,9 @@ def test_the_command_line_trains(trained, tmp_path, capsys):
     assert set(said["held_out"]) == MEASURES
     assert json.loads((out / "training.json").read_text())["epochs"] == 0.3
     assert (out / "draft" / "card.json").exists()
+
+
+def test_what_trains_needs_no_rdkit():
+    """With ``tokenizer`` and ``corpus.npz`` carried there, any machine with torch will do."""
+    program = "import sys; sys.modules['rdkit'] = None; import mlcore.decoding.training"
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=120)

@@ -215,9 +215,12 @@ def test_the_candidates_are_the_likeliest_of_the_reference() -> None:
     for _ in range(LENGTH):
         prefix = (*prefix, int(toy.aligned.table((*PROMPT, *prefix)).argmax()))
     assert greedy == prefix
-    for reference, model in (("aligned", toy.aligned), ("sft", toy.sft)):
-        two = policy_law(toy, replace(DIRECT, candidates=2, reference=reference), sft=toy.sft)
-        assert {answer[0] for answer in two} == set(model.table(PROMPT).topk(2).indices.tolist())
+    other = Toy(6)  # where the two models disagree on the second token
+    for reference, best in (("aligned", {1, 2}), ("sft", {0, 2})):
+        model = other.aligned if reference == "aligned" else other.sft
+        assert set(model.table(PROMPT).topk(2).indices.tolist()) == best
+        two = policy_law(other, replace(DIRECT, candidates=2, reference=reference), sft=other.sft)
+        assert {answer[0] for answer in two} == best
         assert len(two) == 8
 
 

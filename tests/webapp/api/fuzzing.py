@@ -93,6 +93,7 @@ def small_house(folder: Path) -> Iterator[Any]:
     with override_settings(**changed):
         for patch in patches:
             patch.start()
+        inference.decoding_describe()  # what loads the science may take longer than a request is waited for
         try:
             yield get_asgi_application()
         finally:

@@ -9,6 +9,7 @@ import re
 
 import pytest
 
+from tests.webapp import fakes
 from tests.webapp.decoding_fakes import EXACTNESS, HASHES, SPEEDS
 from webapp.decoding.examples import EXAMPLES
 from workers.inference import BadInput, Busy, NotFound
@@ -277,3 +278,14 @@ def test_too_long_for_an_address(page):
     text = page(post={**ASKED, "prompt": "ester " * 1500})
     assert "too long for an address" in text
     assert 'id="permalink"' not in text
+
+
+def test_search_leads_here(client, db, door, monkeypatch):
+    fakes.install(monkeypatch)
+    text = client.get("/", {"q": "a rosy alcohol"}).content.decode()
+    assert 'href="/decoding/?task=molecule&amp;prompt=a+rosy+alcohol&amp;run=1"' in text
+    assert 'href="/decoding/?task=description&amp;prompt=CC%28C%29%3DCCCC%28C%29%3DCCO&amp;run=1"' in text
+    text = client.get("/", {"q": "OCCc1ccccc1"}).content.decode()
+    assert re.search(r'href="/decoding/\?task=description&amp;prompt=[^"]*">Describe this molecule', text)
+    text = client.get("/molecules/catalogue/F0000/").content.decode()
+    assert ">Describe this molecule</a>" in text

@@ -14,7 +14,7 @@ from django.test import AsyncClient
 
 from tests.webapp.decoding.test_decoding_page import ASKED
 from tests.webapp.search.test_palette import contrast
-from webapp.decoding import live
+from webapp.decoding import frontier, live
 from webapp.decoding.known import Known
 from webapp.decoding.run import Run
 from webapp.decoding.state import DecodingState
@@ -172,6 +172,11 @@ def test_reward_against_distance_is_drawn_and_listed(client, db, door):
     assert text.count('<th scope="row">') == 5
     whole = client.post("/decoding/frontier/", ASKED_REWARD).content.decode()
     assert "Back to the answers" in whole
+
+
+def test_labels_of_a_plot_do_not_stand_on_each_other():
+    rows = [{"kl": kl, "reward": 0.5, "setting": str(kl)} for kl in (0.0, 0.1, 5.0, 5.1, 10.0)]
+    assert frontier.labels(rows) == ["0.0", "", "5.0", "", "10.0"]
 
 
 def test_a_plot_that_cannot_be_made_says_why(client, db, door, monkeypatch):

@@ -14,15 +14,13 @@ TASKS = ("molecule", "description", "continue")
 MOST_CHARACTERS, MOST_LANES = 20_000, 4
 
 
-class Reward(JsonObject):
+class RewardBody(JsonObject):
     """A reward by name with its parameters; rewards may stand in rewards."""
 
     max_bytes = 40_000
 
 
-@extend_schema_field(
-    {"type": "array", "items": {"type": "array", "items": {"type": "number"}, "minItems": 2, "maxItems": 2}}
-)
+@extend_schema_field({"type": "array", "items": {"type": "number"}, "minItems": 2, "maxItems": 2})
 class Interval(serializers.Field):
     """Two numbers, or null."""
 
@@ -52,7 +50,7 @@ class DecodingBody(StrictSerializer):
         required=False,
         help_text="max_tokens, temperature, top_k, top_p and penalties; GET decoding/ has limits.",
     )
-    reward = Reward(
+    reward = RewardBody(
         required=False,
         allow_null=True,
         help_text='What guided methods go for, as {"name": "qed"}; all are scored.',
@@ -95,7 +93,7 @@ class DecodingTask(serializers.Serializer):
     help = serializers.CharField()
 
 
-class MethodAnswer(DecodingTask):
+class DecodingMethod(DecodingTask):
     needs = serializers.ListField(
         child=serializers.CharField(), help_text="Models beside the target, and reward."
     )
@@ -119,7 +117,7 @@ class RewardAnswer(DecodingTask):
     parameters = RewardParameter(many=True)
 
 
-class KindAnswer(serializers.Serializer):
+class TokenKind(serializers.Serializer):
     name = serializers.CharField()
     help = serializers.CharField()
 
@@ -131,10 +129,10 @@ class DecodingLimits(serializers.Serializer):
 
 class DescribeDecoding(serializers.Serializer):
     tasks = DecodingTask(many=True)
-    methods = MethodAnswer(many=True)
+    methods = DecodingMethod(many=True)
     sampling = OptionAnswer(many=True)
     rewards = RewardAnswer(many=True)
-    kinds = KindAnswer(many=True, help_text="Of tokens.")
+    kinds = TokenKind(many=True, help_text="Of tokens.")
     formulae = serializers.DictField(child=serializers.CharField(), help_text="Of rates, from the counts.")
     defaults = serializers.DictField(help_text="A request to begin with.")
     options = OptionAnswer(many=True, help_text="Of a request as a whole.")
@@ -171,7 +169,7 @@ class PromptFacts(serializers.Serializer):
     text = serializers.CharField()
 
 
-class Opened(serializers.Serializer):
+class DecodingOpened(serializers.Serializer):
     event = serializers.CharField(help_text="opened")
     lanes = LaneFacts(many=True)
     models = ModelsAnswer()
@@ -191,19 +189,19 @@ class MoleculeFacts(serializers.Serializer):
     depiction = serializers.JSONField(allow_null=True, help_text="Always null; POST depict/ draws it.")
 
 
-class Rates(serializers.Serializer):
+class DecodingRates(serializers.Serializer):
     block_efficiency = serializers.FloatField(help_text="Tokens a target call.")
     acceptance = serializers.FloatField()
     tokens_per_second = serializers.FloatField()
 
 
-class Done(serializers.Serializer):
+class DecodingDone(serializers.Serializer):
     event = serializers.CharField(help_text="done")
     lane = serializers.IntegerField()
     text = serializers.CharField(allow_blank=True)
     reason = serializers.CharField(help_text="end, length or context.")
     counts = serializers.DictField(help_text="Raw counts, and the seconds of each part.")
-    rates = Rates()
+    rates = DecodingRates()
     formulae = serializers.DictField(child=serializers.CharField())
     parameters = serializers.DictField(help_text="As used, automatic choices made.")
     molecule = MoleculeFacts(allow_null=True)
@@ -211,7 +209,7 @@ class Done(serializers.Serializer):
     kl = serializers.FloatField(allow_null=True, help_text="Divergence from the target's law, nats.")
 
 
-class Compared(serializers.Serializer):
+class LaneCompared(serializers.Serializer):
     lane = serializers.IntegerField()
     speedup = serializers.FloatField(
         allow_null=True, help_text="Tokens per second over those of plain sampling."
@@ -221,15 +219,15 @@ class Compared(serializers.Serializer):
     sentence = serializers.CharField()
 
 
-class Closed(serializers.Serializer):
+class DecodingClosed(serializers.Serializer):
     event = serializers.CharField(help_text="closed")
-    comparison = Compared(many=True)
+    comparison = LaneCompared(many=True)
 
 
 class DecodingAnswer(serializers.Serializer):
-    opened = Opened()
-    lanes = Done(many=True)
-    closed = Closed(allow_null=True)
+    opened = DecodingOpened()
+    lanes = DecodingDone(many=True)
+    closed = DecodingClosed(allow_null=True)
 
 
 class FrontierRow(serializers.Serializer):
