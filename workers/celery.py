@@ -65,12 +65,12 @@ app.conf.update(
 
 @worker_ready.connect
 def _begin(**_: Any) -> None:
-    from workers import engine, sweeper
+    from workers import engine, language_models, sweeper
 
     queues = tuple(app.amqp.queues.consume_from)
     sweeper.start(queues)
     if settings.FERRY_INFERENCE == "queue" and "inference" in queues:
-        engine.shared().warm_in_background()
+        language_models.warm_after(engine.shared().warm_in_background())
 
 
 @worker_shutting_down.connect

@@ -13,7 +13,7 @@ from typing import Any
 
 from django.conf import settings
 
-from workers import calls, decoding, engine, films, remote
+from workers import calls, decoding, engine, films, language_models, remote
 from workers.errors import BadInput, Busy, NotFound
 
 __all__ = [
@@ -260,7 +260,7 @@ def builtin_folders() -> tuple[Path, ...]:
 def warm_up() -> None:
     """Begin to load the model in the background, so that the first search finds it ready."""
     if settings.FERRY_INFERENCE != "queue":
-        engine.shared().warm_in_background()
+        language_models.warm_after(engine.shared().warm_in_background())
 
 
 def _ids(libraries: Ids) -> list[str] | None:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
+from django.db import connections
 
 from workers import registry
 from workers.errors import Busy, NotFound, translated
@@ -176,6 +177,23 @@ _shared = Holder()
 def shared() -> Holder:
     """The models of this process."""
     return _shared
+
+
+def warm_after(search: threading.Thread) -> threading.Thread:
+    """Load the models in the background once ``search`` has ended: the search comes first."""
+
+    def load() -> None:
+        search.join()
+        try:
+            shared().models()
+        except (Busy, NotFound):
+            log.info("no language model yet; the first question looks again")
+        finally:
+            connections.close_all()
+
+    thread = threading.Thread(target=load, name="language-models", daemon=True)
+    thread.start()
+    return thread
 
 
 def forget() -> None:

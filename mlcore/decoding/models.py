@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from mlcore.decoding.checkpoints import Loaded
+from mlcore.decoding.checkpoints import Loaded, pairing
 from mlcore.decoding.schedule import call_seconds
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ class Models:
         return found
 
     def facts(self) -> dict[str, dict[str, Any] | None]:
-        """Every slot as JSON: name, hash of the weights, version, number of parameters."""
+        """Every slot as JSON: name, hash of the weights, version, parameters, and what is to be said of it."""
         return {slot: self._facts(slot) for slot in SLOTS}
 
     def seconds(self, slot: str, rows: int, width: int) -> float:
@@ -64,4 +64,5 @@ class Models:
             "hash": model.hash,
             "version": self.versions.get(slot, 0),
             "parameters": sum(weight.numel() for weight in model.network.parameters()),
+            "note": pairing(self.target, model) if slot == "draft" else "",
         }

@@ -122,8 +122,3 @@ def _default(option: Option) -> str:
     if isinstance(option.default, bool):
         return "true" if option.default else "false"
     return f"{option.default:g}" if isinstance(option.default, float) else str(option.default)
-
-
-def usable(choices: Iterable[Choice]) -> list[Choice]:
-    """Those that can be chosen here and now."""
-    return [choice for choice in choices if not choice.missing]

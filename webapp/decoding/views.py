@@ -96,7 +96,6 @@ def _context(state: DecodingState, known: Known, problem: Problem | None = None)
         "known": known,
         "problem": problem,
         "form": form.fields(state, known, problem.field if problem else ""),
-        "methods": form.usable(known.methods),
         "absent": [method for method in known.methods if method.missing],
     }
 

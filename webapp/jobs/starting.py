@@ -201,7 +201,7 @@ def initial_of(job: Job) -> dict[str, Any]:
 def shipped_areas() -> list[str]:
     """Areas whose shipped model is there."""
     areas = sorted({path.parent.name for path in settings.FERRY_MODELS.glob("*/card.json")})
-    return [area for area in areas if shipped(area).exists() and "-" not in area]
+    return [area for area in areas if shipped(area).exists()]
 
 
 def _plain(kind: Kind) -> Iterator[Any]:

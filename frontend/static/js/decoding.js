@@ -30,17 +30,24 @@ function now(box, state, text) {
   box.querySelector("[data-now]").textContent = text;
 }
 
+// Plain decoding goes first, for the others are timed against it; then they come in order.
+function next() {
+  const box = place.querySelector('[data-state="waiting"][data-method="autoregressive"]') ?? place.querySelector('[data-state="waiting"]');
+  if (box) now(box, "writing", "reading the prompt");
+}
+
 const handlers = {
   opened({ html, address }) {
     place.innerHTML = html;
     if (address && address !== location.pathname + location.search) history[running.push ? "pushState" : "replaceState"]({}, "", address);
     if (place.getBoundingClientRect().top > 0.75 * innerHeight) place.scrollIntoView({ block: "start" });
+    next();
     say("The first lane begins.");
   },
   drafted(event) {
     const box = lane(event.lane);
     box.querySelector("[data-tokens]").insertAdjacentHTML("beforeend", event.html);
-    if (box.dataset.state === "waiting" || !running.written) now(box, "writing", `${event.drafts}…`);
+    if (!running.written) now(box, "writing", `${event.drafts}…`);
   },
   token(event) {
     const box = lane(event.lane);
@@ -56,6 +63,7 @@ const handlers = {
     box.querySelector("[data-end]").innerHTML = event.html;
     now(box, "done", "");
     running.written = 0;
+    next();
     say(event.said);
   },
   closed(event) {
