@@ -79,13 +79,14 @@ class Holder:
             self._loading.release()
 
     def facts(self) -> dict[str, Any]:
-        """Every slot as JSON, or None: name, hash, version and parameters from the card; ``faults`` by slot."""
+        """Every slot as JSON or None: name, hash, version, parameters by the card; ``faults`` by slot; ``tasks``."""
         plan = self._plan()
         out: dict[str, Any] = {slot: _facts(wanted) for slot, wanted in plan.items()}
         faults = {slot: _absent(slot) for slot, wanted in plan.items() if wanted is None}
         if self._held is not None and self._held[0] == plan:
             faults |= self._held[1].faults
-        return {**out, **dict.fromkeys(faults), "faults": faults}
+        tasks = _tasks(plan["target"])
+        return {**out, **dict.fromkeys(faults), "faults": faults} | ({"tasks": tasks} if tasks else {})
 
     def _plan(self) -> Plan:
         now = time.monotonic()
@@ -165,6 +166,12 @@ def _facts(wanted: Wanted | None) -> dict[str, Any] | None:
         "version": wanted.version,
         "parameters": card.get("parameters"),
     }
+
+
+def _tasks(wanted: Wanted | None) -> list[str]:
+    """What a model was trained to answer, by its card; empty where the card does not say."""
+    found = registry.read_card(wanted.folder).get("tasks") if wanted is not None else None
+    return [str(task) for task in found] if isinstance(found, list) else []
 
 
 def _absent(slot: str) -> str:

@@ -87,7 +87,9 @@ def _best(
                 done[first + event.row] = event
                 counts.target_calls += event.counts.target_calls
                 counts.target_tokens += event.counts.target_tokens
+    generated = time.perf_counter()
     rewards = scorer([_tokens(each) for each in answers])
+    counts.seconds |= {"target": generated - started, "lookahead": time.perf_counter() - generated}
     which = int(rewards.argmax())
     taken = done[which]
     if taken is None:

@@ -91,6 +91,8 @@ def train(
             "base": loaded.hash,
         },
         "metrics": measured,
+        "parameters": sum(weight.numel() for weight in loaded.network.parameters()),
+        "tasks": list(prompts.TASKS),
         "command": "python -m mlcore train filtered",
     }
     language_model.save(out / "aligned", loaded.network, loaded.tokenizer, card, base=target)

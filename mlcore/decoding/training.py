@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 
-from mlcore.decoding import data, distillation, language_model
+from mlcore.decoding import data, distillation, language_model, prompts
 from mlcore.decoding.holdout import held_out
 from mlcore.decoding.precision import Shadow
 from mlcore.decoding.presets import PRESETS, LanguageTraining
@@ -159,6 +159,7 @@ def _write(
             "what": f"A language model of molecules and their descriptions, {name} of a pair for speculative decoding",
             "parameters": sum(weight.numel() for weight in model.parameters()),
             "operations_per_token": language_model.operations(model),
+            "tasks": list(prompts.TASKS),
             "command": "python -m mlcore train lm",
         }
         if name == "draft":
