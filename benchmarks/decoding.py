@@ -24,9 +24,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from mlcore.decoding import autoregressive, prompts, schedule, spectr, speculative
-from mlcore.decoding.checkpoints import Loaded, load
+from mlcore.decoding import autoregressive, schedule, spectr, speculative
 from mlcore.decoding.events import Done, Emitted, Event
+from mlcore.decoding.language import prompts
+from mlcore.decoding.networks.checkpoints import Loaded, load
 from mlcore.decoding.randomness import Seeded
 from mlcore.decoding.sampling import Sampling
 from mlcore.decoding.speculation import Drafting

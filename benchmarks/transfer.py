@@ -25,12 +25,14 @@ from typing import Any
 import numpy as np
 import torch
 
-from mlcore.decoding import autoregressive, guided, prompts, transfer_q
-from mlcore.decoding.checkpoints import Loaded, load
+from mlcore.decoding import autoregressive
 from mlcore.decoding.events import Done, Event
-from mlcore.decoding.guidance import TransferQ
-from mlcore.decoding.kl import best_of_bound
-from mlcore.decoding.lookahead import GuidedCounts
+from mlcore.decoding.guidance import guided, transfer_q
+from mlcore.decoding.guidance.kl import best_of_bound
+from mlcore.decoding.guidance.lookahead import GuidedCounts
+from mlcore.decoding.guidance.options import TransferQ
+from mlcore.decoding.language import prompts
+from mlcore.decoding.networks.checkpoints import Loaded, load
 from mlcore.decoding.randomness import Seeded
 from mlcore.decoding.rewards import QED, Reward, Similarity, SyntheticAccessibility, TextMatch, standardise
 from mlcore.decoding.sampling import Sampling

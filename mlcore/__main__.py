@@ -14,19 +14,19 @@ COMMANDS: dict[str, str | dict[str, str]] = {
     "train": {
         "retrieval": "mlcore.retrieval.cli_train",
         "monge": "mlcore.transport.maps.cli_train",
-        "lm": "mlcore.decoding.cli_train",
-        "filtered": "mlcore.decoding.cli_filtered",
+        "lm": "mlcore.decoding.language.cli_train",
+        "filtered": "mlcore.decoding.language.cli_filtered",
     },
     "evaluate": {
         "retrieval": "mlcore.retrieval.cli_evaluate",
         "monge": "mlcore.transport.maps.cli_evaluate",
-        "lm": "mlcore.decoding.cli_evaluate",
+        "lm": "mlcore.decoding.language.cli_evaluate",
     },
     "calibrate": {"retrieval": "mlcore.retrieval.cli_calibrate"},
     "index": "mlcore.retrieval.cli_index",
     "rebuild": "mlcore.cli_rebuild",
     "search": "mlcore.retrieval.cli_search",
-    "generate": "mlcore.decoding.cli_generate",
+    "generate": "mlcore.decoding.serving.cli_generate",
     "transport": {
         "plan": "mlcore.transport.laboratory.cli_plan",
         "sparse": "mlcore.transport.laboratory.cli_sparse",

@@ -8,9 +8,9 @@ from pathlib import Path
 import torch
 from transformers import PreTrainedTokenizerFast
 
-from mlcore.decoding import language_model
-from mlcore.decoding.presets import Shape
-from mlcore.decoding.tokenizer import train_tokenizer
+from mlcore.decoding.language import model as language_model
+from mlcore.decoding.language.presets import Shape
+from mlcore.decoding.language.tokenizer import train_tokenizer
 
 TARGET = Shape(width=32, layers=2, heads=2, inner=64)
 DRAFT = Shape(width=16, layers=1, heads=1, inner=32)

@@ -16,8 +16,8 @@ from workers.errors import BadInput, Busy, translated
 from workers.language_models import shared
 
 if TYPE_CHECKING:
-    from mlcore.decoding.models import Models
-    from mlcore.decoding.requests import Request
+    from mlcore.decoding.serving.models import Models
+    from mlcore.decoding.serving.requests import Request
 
 Given = Mapping[str, Any]
 #: the verbs of the door that are answered here; none needs the retrieval model, unless a reward asks for it
@@ -46,14 +46,14 @@ def do_decoding_models() -> dict[str, Any]:
 
 def do_decoding_describe() -> dict[str, Any]:
     """What can be asked; no model is loaded for it."""
-    from mlcore.decoding.description import describe
+    from mlcore.decoding.serving.description import describe
 
     return describe()
 
 
 def do_decoding_estimate(request: Given) -> dict[str, Any]:
     """What a request will need."""
-    from mlcore.decoding.estimates import estimate
+    from mlcore.decoding.serving.estimates import estimate
 
     with translated():
         return estimate(_read(request), _models())
@@ -61,7 +61,7 @@ def do_decoding_estimate(request: Given) -> dict[str, Any]:
 
 def do_decoding_generate(request: Given) -> dict[str, Any]:
     """A request carried out whole: ``{"opened", "lanes", "closed"}``."""
-    from mlcore.decoding.session import outcome
+    from mlcore.decoding.serving.session import outcome
 
     with _carried_out(request) as (asked, models):
         return outcome(asked, models)
@@ -69,7 +69,7 @@ def do_decoding_generate(request: Given) -> dict[str, Any]:
 
 def do_decoding_frontier(request: Given) -> dict[str, Any]:
     """Reward against distance for several α and for best-of-N, on the prompt of the request."""
-    from mlcore.decoding.frontier import FACTORS, frontier
+    from mlcore.decoding.serving.frontier import FACTORS, frontier
 
     with _carried_out(request, len(FACTORS)) as (asked, models):
         return frontier(asked, models)
@@ -90,7 +90,7 @@ def do_decoding_watch(
 
 
 def _events(request: Given, stopping: Callable[[], bool]) -> Iterator[dict[str, Any]]:
-    from mlcore.decoding.session import run
+    from mlcore.decoding.serving.session import run
 
     with _carried_out(request) as (asked, models):
         yield from run(asked, models, stopping)
@@ -114,7 +114,7 @@ def _carried_out(request: Given, times: int = 1) -> Iterator[tuple[Request, Mode
 
 
 def _read(request: Given) -> Request:
-    from mlcore.decoding.requests import Request
+    from mlcore.decoding.serving.requests import Request
 
     return Request.read({name: value for name, value in request.items() if value is not None})
 
@@ -125,7 +125,7 @@ def _models() -> Models:
 
 def _check_time(request: Request, models: Models, times: int) -> None:
     """Refuse what looks ahead for minutes; without looking ahead, an answer cannot take that long."""
-    from mlcore.decoding.estimates import estimate
+    from mlcore.decoding.serving.estimates import estimate
 
     if times == 1 and not any("reward" in lane.method.needs for lane in request.lanes):
         return

@@ -207,7 +207,7 @@ KINDS = {
             "Language model of molecules",
             "Trains a model that writes molecules for texts and texts for molecules, and a small draft that makes it "
             "faster.",
-            presets="mlcore.decoding.presets:PRESETS",
+            presets="mlcore.decoding.language.presets:PRESETS",
             data=LM_TABLES,
             internal=False,
             hours=72,

@@ -20,8 +20,8 @@ from workers import registry
 from workers.errors import Busy, NotFound, translated
 
 if TYPE_CHECKING:
-    from mlcore.decoding.checkpoints import Loaded
-    from mlcore.decoding.models import Models
+    from mlcore.decoding.networks.checkpoints import Loaded
+    from mlcore.decoding.serving.models import Models
 
 log = logging.getLogger(__name__)
 
@@ -118,8 +118,8 @@ class Holder:
 
 def _load(plan: Plan, before: tuple[Plan, Models] | None) -> Models:
     """The models of ``plan``; what has not changed is taken over."""
-    from mlcore.decoding.checkpoints import check_pair, load
-    from mlcore.decoding.models import Models
+    from mlcore.decoding.networks.checkpoints import check_pair, load
+    from mlcore.decoding.serving.models import Models
     from mlcore.runtime.device import choose
     from mlcore.runtime.errors import ModelError
 

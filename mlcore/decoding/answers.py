@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from mlcore.decoding.causal import CausalModel
 from mlcore.decoding.events import Alternatives, Counts, Done, Emitted, Kind, Reason
+from mlcore.decoding.networks.causal import CausalModel
 from mlcore.decoding.sampling import Warper
 
 

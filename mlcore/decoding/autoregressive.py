@@ -8,8 +8,8 @@ from collections.abc import Iterator, Sequence
 import torch
 
 from mlcore.decoding.answers import Answer
-from mlcore.decoding.causal import CausalModel, check_prompts, prefill
 from mlcore.decoding.events import Event
+from mlcore.decoding.networks.causal import CausalModel, check_prompts, prefill
 from mlcore.decoding.randomness import Source
 from mlcore.decoding.sampling import Sampling, Warper
 

@@ -9,8 +9,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from mlcore.decoding.answers import Answer
-from mlcore.decoding.cache import Cache
-from mlcore.decoding.causal import CausalModel
+from mlcore.decoding.networks.cache import Cache
+from mlcore.decoding.networks.causal import CausalModel
 from mlcore.decoding.randomness import Source
 from mlcore.decoding.sampling import Warper
 

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import torch
 
 from mlcore.decoding.answers import Answer
-from mlcore.decoding.cache import Cache, Tree
-from mlcore.decoding.causal import CausalModel
 from mlcore.decoding.drafts import Drafts
+from mlcore.decoding.networks.cache import Cache, Tree
+from mlcore.decoding.networks.causal import CausalModel
 from mlcore.decoding.sampling import Warper
 
 

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 import torch
 
 from mlcore.decoding import autoregressive, speculation
-from mlcore.decoding.causal import CausalModel, prefill
 from mlcore.decoding.events import Counts, Done, Event
+from mlcore.decoding.networks.causal import CausalModel, prefill
 from mlcore.decoding.randomness import Seeded
 from mlcore.decoding.sampling import Sampling
 from mlcore.decoding.speculation import Drafting

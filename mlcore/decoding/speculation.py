@@ -13,9 +13,9 @@ from dataclasses import dataclass
 import torch
 
 from mlcore.decoding.answers import Answer
-from mlcore.decoding.causal import CausalModel, check_prompts, prefill
 from mlcore.decoding.drafts import Drafts, draft_rows
 from mlcore.decoding.events import Drafted, Event, Kind
+from mlcore.decoding.networks.causal import CausalModel, check_prompts, prefill
 from mlcore.decoding.prefix_tree import score_tree
 from mlcore.decoding.randomness import Source
 from mlcore.decoding.sampling import Sampling, Warper

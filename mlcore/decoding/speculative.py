@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from mlcore.decoding import speculation
-from mlcore.decoding.causal import CausalModel
 from mlcore.decoding.events import Event
+from mlcore.decoding.networks.causal import CausalModel
 from mlcore.decoding.randomness import Source
 from mlcore.decoding.sampling import Sampling, Warper
 from mlcore.decoding.speculation import Drafting

@@ -55,7 +55,7 @@ class Decoding:
 
     def describe(self) -> dict[str, Any]:
         """What can be asked, as the science says it."""
-        from mlcore.decoding.description import describe
+        from mlcore.decoding.serving.description import describe
 
         return describe()
 
@@ -71,7 +71,7 @@ class Decoding:
         self, request: Mapping[str, Any], stopping: Callable[[], bool] = lambda: False
     ) -> Iterator[dict[str, Any]]:
         """The events of a request."""
-        from mlcore.decoding.requests import Request, build_reward
+        from mlcore.decoding.serving.requests import Request, build_reward
         from mlcore.runtime.errors import InputError
         from workers.errors import BadInput
 

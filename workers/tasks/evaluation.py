@@ -79,10 +79,10 @@ def _monge(folder: Path, data: Mapping[str, Path], progress: JobProgress) -> Fig
 
 
 def _lm(folder: Path, data: Mapping[str, Path], progress: JobProgress) -> Figures:
-    from mlcore.decoding.batches import answers
-    from mlcore.decoding.checkpoints import load
-    from mlcore.decoding.evaluate import evaluate
-    from mlcore.decoding.prompts import Task
+    from mlcore.decoding.language.batches import answers
+    from mlcore.decoding.language.evaluate import evaluate
+    from mlcore.decoding.language.prompts import Task
+    from mlcore.decoding.networks.checkpoints import load
     from mlcore.retrieval.data import read_table
 
     _needed(data, "pairs")

@@ -32,7 +32,7 @@ def run(parameters: TrainingParameters, job: Job, progress: JobProgress) -> dict
 
 
 def _train(parameters: TrainingParameters, out: Path, progress: JobProgress) -> dict[str, Any]:
-    from mlcore.decoding.training import train
+    from mlcore.decoding.language.training import train
 
     config = kinds.find("lm").configured(parameters.preset, parameters.overrides)
     tables = list(datasets.paths(parameters.data).values())

@@ -11,12 +11,12 @@ import torch
 from torch import Tensor
 
 from mlcore.decoding.events import Done, Event
-from mlcore.decoding.guidance import TransferQ
+from mlcore.decoding.guidance.options import TransferQ
+from mlcore.decoding.guidance.reader import Reader
+from mlcore.decoding.guidance.rollouts import Rollout
+from mlcore.decoding.guidance.transfer_q import generate
 from mlcore.decoding.randomness import Source
-from mlcore.decoding.reader import Reader
-from mlcore.decoding.rollouts import Rollout
 from mlcore.decoding.sampling import Sampling
-from mlcore.decoding.transfer_q import generate
 from tests.mlcore.decoding.toys import (
     Context,
     Table,

@@ -19,8 +19,8 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from mlcore.decoding import autoregressive, spectr, speculative
-from mlcore.decoding.causal import CausalModel
 from mlcore.decoding.events import Drafted, Emitted, Event
+from mlcore.decoding.networks.causal import CausalModel
 from mlcore.decoding.randomness import Seeded, Source
 from mlcore.decoding.sampling import Sampling, Warper
 from mlcore.decoding.speculation import Drafting

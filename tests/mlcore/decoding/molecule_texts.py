@@ -6,8 +6,8 @@ from pathlib import Path
 
 from transformers import PreTrainedTokenizerFast
 
-from mlcore.decoding.presets import LanguageTraining, Shape
-from mlcore.decoding.tokenizer import train_tokenizer
+from mlcore.decoding.language.presets import LanguageTraining, Shape
+from mlcore.decoding.language.tokenizer import train_tokenizer
 
 _ENDS = {
     "O": "alcohol",

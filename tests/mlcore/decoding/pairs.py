@@ -7,8 +7,8 @@ from typing import NamedTuple
 import torch
 from transformers import PreTrainedModel
 
-from mlcore.decoding.llama import LlamaDecoder
-from tests.mlcore.decoding.networks import VOCABULARY, llama
+from mlcore.decoding.networks.llama import LlamaDecoder
+from tests.mlcore.decoding.architectures import VOCABULARY, llama
 
 
 class Pair(NamedTuple):

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from mlcore.decoding.cache import Tree
-from mlcore.decoding.causal import CausalModel, prefill
+from mlcore.decoding.networks.cache import Tree
+from mlcore.decoding.networks.causal import CausalModel, prefill
 
 WIDTH = 14
 

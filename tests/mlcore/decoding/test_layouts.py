@@ -10,15 +10,15 @@ from torch import Tensor
 
 from mlcore.decoding import spectr, speculation
 from mlcore.decoding.answers import Answer
-from mlcore.decoding.cache import Cache
-from mlcore.decoding.causal import CausalModel
 from mlcore.decoding.drafts import Drafts
 from mlcore.decoding.events import Done, Event
+from mlcore.decoding.networks.cache import Cache
+from mlcore.decoding.networks.causal import CausalModel
 from mlcore.decoding.randomness import Seeded, Source
 from mlcore.decoding.sampling import Sampling
 from mlcore.decoding.speculation import Drafting, Rounds
 from mlcore.decoding.verification import Outcome
-from tests.mlcore.decoding.networks import reference
+from tests.mlcore.decoding.architectures import reference
 from tests.mlcore.decoding.pairs import Pair, llama_pair
 from tests.mlcore.decoding.runs import answers
 
@@ -211,7 +211,7 @@ def test_siblings_that_see_each_other_are_seen(
     watched: type[Watched], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from mlcore.decoding import prefix_tree
-    from mlcore.decoding.cache import Tree
+    from mlcore.decoding.networks.cache import Tree
 
     def blind(parents: Sequence[int], device: torch.device | str = "cpu") -> Tree:
         right = Tree.build(parents, device)

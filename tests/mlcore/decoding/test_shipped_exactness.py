@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
-from mlcore.decoding.checkpoints import Loaded, check_pair, load
-from mlcore.decoding.prompts import prompt
+from mlcore.decoding.language.prompts import prompt
+from mlcore.decoding.networks.checkpoints import Loaded, check_pair, load
 from mlcore.decoding.sampling import Sampling
 from mlcore.decoding.speculation import Drafting
 from tests.mlcore.decoding.frequencies import EXPECTED, LEVEL, Scratch, exact_law, pair_p_value, sampled

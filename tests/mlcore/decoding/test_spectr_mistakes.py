@@ -9,8 +9,8 @@ from torch import Tensor
 
 from mlcore.decoding import verification
 from mlcore.decoding.answers import Answer
-from mlcore.decoding.cache import Cache
 from mlcore.decoding.drafts import Drafts
+from mlcore.decoding.networks.cache import Cache
 from mlcore.decoding.randomness import Source
 from mlcore.decoding.sampling import Sampling, Warper
 from mlcore.decoding.speculation import Drafting

@@ -11,9 +11,9 @@ import pytest
 import torch
 
 from mlcore.decoding import autoregressive, spectr, speculation, speculative
-from mlcore.decoding.cache import Cache
 from mlcore.decoding.events import Done, Drafted, Emitted, Event
-from mlcore.decoding.llama import LlamaDecoder
+from mlcore.decoding.networks.cache import Cache
+from mlcore.decoding.networks.llama import LlamaDecoder
 from mlcore.decoding.randomness import Seeded
 from mlcore.decoding.sampling import Sampling
 from mlcore.decoding.speculation import Drafting
@@ -130,7 +130,7 @@ def test_accepted_tokens_are_those_of_one_draft() -> None:
 
 @pytest.mark.parametrize("method", METHODS)
 def test_alternatives_are_the_likeliest_of_both_models(method: str) -> None:
-    from tests.mlcore.decoding.networks import reference
+    from tests.mlcore.decoding.architectures import reference
 
     ids = list(PROMPTS[2])
     for event in run(method, [ids], Sampling(max_tokens=12), 5, alternatives=4):

@@ -8,12 +8,12 @@ import pytest
 
 from mlcore.decoding import spectr, speculative
 from mlcore.decoding.events import Done, Event
-from mlcore.decoding.llama import LlamaDecoder
+from mlcore.decoding.networks.llama import LlamaDecoder
 from mlcore.decoding.randomness import Seeded
 from mlcore.decoding.sampling import Sampling
 from mlcore.decoding.speculation import Drafting
 from mlcore.runtime.errors import InputError, LimitError
-from tests.mlcore.decoding.networks import llama
+from tests.mlcore.decoding.architectures import llama
 from tests.mlcore.decoding.pairs import Pair
 from tests.mlcore.decoding.runs import answers, law_of_answers
 from tests.mlcore.decoding.test_speculation import METHODS, PAIR, PROMPTS, run

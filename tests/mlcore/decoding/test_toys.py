@@ -7,8 +7,8 @@ import math
 import pytest
 import torch
 
-from mlcore.decoding.cache import Tree
-from mlcore.decoding.causal import prefill
+from mlcore.decoding.networks.cache import Tree
+from mlcore.decoding.networks.causal import prefill
 from mlcore.decoding.randomness import Source
 from tests.mlcore.decoding.toys import TableModel, distance, enumerate_law, random_table, sequence_law
 

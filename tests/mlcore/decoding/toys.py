@@ -14,7 +14,7 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
-from mlcore.decoding.cache import Cache, Memory, Tree
+from mlcore.decoding.networks.cache import Cache, Memory, Tree
 from mlcore.decoding.randomness import Source
 
 Context = tuple[int, ...]
@@ -23,7 +23,7 @@ Outcome = TypeVar("Outcome", bound=Hashable)
 
 
 class TableModel:
-    """:class:`mlcore.decoding.causal.CausalModel` whose law (V,) after a context is ``table(context)``.
+    """:class:`mlcore.decoding.networks.causal.CausalModel` whose law (V,) after a context is ``table(context)``.
 
     The cache is a real one: its keys hold the tokens and its values their positions, so a method that crops, shares or
     masks wrongly reads another context, or one whose positions have a gap (AssertionError). ``calls`` holds the shape

@@ -250,7 +250,7 @@ def test_htmx_gets_the_form_alone(page):
 def test_every_example_is_a_question_that_the_science_takes(page, door):
     from django.http import QueryDict
 
-    from mlcore.decoding.requests import Request
+    from mlcore.decoding.serving.requests import Request
     from webapp.decoding.known import Known
     from webapp.decoding.state import DecodingState
 
@@ -264,7 +264,7 @@ def test_every_example_is_a_question_that_the_science_takes(page, door):
 
 
 def test_every_preset_is_a_question_that_the_science_takes(door):
-    from mlcore.decoding.requests import Request
+    from mlcore.decoding.serving.requests import Request
     from webapp.decoding.known import Known
     from webapp.decoding.presets import PRESETS
     from webapp.decoding.state import DecodingState

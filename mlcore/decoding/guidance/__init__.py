@@ -1,0 +1,1 @@
+"""Decoding towards a reward: Transfer Q* and its rivals."""

@@ -1,0 +1,1 @@
+"""The language models of molecules: tokenizer, training, distillation, evaluation."""

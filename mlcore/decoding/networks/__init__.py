@@ -1,0 +1,1 @@
+"""Language models as decoding methods see them: one interface, static caches, our forward and any checkpoint."""

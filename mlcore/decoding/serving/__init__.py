@@ -1,0 +1,1 @@
+"""Requests for decoding, carried out as events in JSON: what page, API and command line share."""
