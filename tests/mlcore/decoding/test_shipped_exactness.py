@@ -22,13 +22,7 @@ from tests.mlcore.decoding.frequencies import EXPECTED, LEVEL, Scratch, exact_la
 
 MODELS = Path(os.environ.get("FERRY_MODELS") or Path(__file__).resolve().parents[3] / "models")
 FOLDERS = MODELS / "lm-target", MODELS / "lm-draft"
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(
-        not all(folder.is_dir() for folder in FOLDERS),
-        reason=f"{FOLDERS[0]} or {FOLDERS[1]} is not there yet",
-    ),
-]
+pytestmark = pytest.mark.slow
 
 METHODS = ("block", "batch", "token", "tree")
 ANSWERS = {"block": 2000, "batch": 1000, "token": 2000, "tree": 300}
