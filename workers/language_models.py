@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -81,7 +82,7 @@ class Holder:
     def facts(self) -> dict[str, Any]:
         """Every slot as JSON or None: name, hash, version, parameters by the card; ``faults`` by slot; ``tasks``."""
         plan = self._plan()
-        out: dict[str, Any] = {slot: _facts(wanted) for slot, wanted in plan.items()}
+        out: dict[str, Any] = {slot: _facts(wanted, plan["target"]) for slot, wanted in plan.items()}
         faults = {slot: _absent(slot) for slot, wanted in plan.items() if wanted is None}
         if self._held is not None and self._held[0] == plan:
             faults |= self._held[1].faults
@@ -156,7 +157,7 @@ def _retrieval() -> Any:
     return engine.shared().loaded().model
 
 
-def _facts(wanted: Wanted | None) -> dict[str, Any] | None:
+def _facts(wanted: Wanted | None, target: Wanted | None) -> dict[str, Any] | None:
     if wanted is None:
         return None
     card = registry.read_card(wanted.folder)
@@ -165,7 +166,16 @@ def _facts(wanted: Wanted | None) -> dict[str, Any] | None:
         "hash": str(card.get("sha256", "")),
         "version": wanted.version,
         "parameters": card.get("parameters"),
+        "note": _note(card, target),
     }
+
+
+def _note(card: Mapping[str, Any], target: Wanted | None) -> str:
+    """What is to be said of a draft whose card names the target that it was distilled from."""
+    teacher = card.get("target")
+    if not teacher or target is None or teacher == registry.read_card(target.folder).get("sha256"):
+        return ""
+    return "It was distilled from another target: what comes out is still exact, perhaps slower."
 
 
 def _tasks(wanted: Wanted | None) -> list[str]:

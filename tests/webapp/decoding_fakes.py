@@ -64,7 +64,13 @@ class Decoding:
         found: dict[str, Any] = dict.fromkeys(("target", "draft", "aligned"))
         for slot, digest in HASHES.items():
             if slot not in self.absent:
-                found[slot] = {"name": f"lm-{slot}", "hash": digest, "version": 1, "parameters": 1_500_000}
+                found[slot] = {
+                    "name": f"lm-{slot}",
+                    "hash": digest,
+                    "version": 1,
+                    "parameters": 1_500_000,
+                    "note": "",
+                }
         return {**found, "tasks": ["molecule", "description"]}
 
     def watch(

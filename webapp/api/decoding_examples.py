@@ -27,7 +27,7 @@ def _body(name: str, value: object) -> OpenApiExample:
 
 
 def _model(name: str, digest: str, parameters: int) -> dict[str, Any]:
-    return {"name": name, "hash": digest * 16, "version": 0, "parameters": parameters}
+    return {"name": name, "hash": digest * 16, "version": 0, "parameters": parameters, "note": ""}
 
 
 _MODELS: dict[str, Any] = {

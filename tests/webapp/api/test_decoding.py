@@ -141,7 +141,7 @@ def test_a_reader_who_leaves_gives_the_turn_back(client: APIClient) -> None:
 @streams
 def test_a_fault_on_the_way_is_the_last_event(client: APIClient, monkeypatch: pytest.MonkeyPatch) -> None:
     from mlcore.decoding import rewards
-    from tests.mlcore.decoding.test_session import Letters
+    from tests.mlcore.decoding.serving.test_session import Letters
 
     class Broken(Letters):
         def __call__(self, texts: Any) -> Any:

@@ -65,6 +65,9 @@ class ModelAnswer(serializers.Serializer):
     hash = serializers.CharField(help_text="sha256 of the weights.")
     version = serializers.IntegerField(help_text="0 for a model that ships with Ferry.")
     parameters = serializers.IntegerField(allow_null=True, help_text="Number of weights.")
+    note = serializers.CharField(
+        help_text="What is to be said of it: a draft that was distilled from another target."
+    )
 
 
 class ModelsAnswer(serializers.Serializer):
@@ -75,6 +78,11 @@ class ModelsAnswer(serializers.Serializer):
 
 class ModelsInUse(ModelsAnswer):
     faults = serializers.DictField(child=serializers.CharField(), help_text="By slot, why there is none.")
+    tasks = serializers.ListField(
+        child=serializers.CharField(),
+        required=False,
+        help_text="What the target was trained for, if it says.",
+    )
 
 
 class OptionAnswer(serializers.Serializer):

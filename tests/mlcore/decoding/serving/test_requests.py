@@ -151,7 +151,7 @@ def test_a_molecule_that_cannot_be_read_is_refused(loaded: Loaded) -> None:
 
 
 def test_a_model_that_knows_no_molecules_is_asked_in_plain_text(tmp_path: Path) -> None:
-    from tests.mlcore.decoding.test_spelling import metaspace
+    from tests.mlcore.decoding.serving.test_spelling import metaspace
 
     tokenizer = metaspace(tmp_path)
     assert Request.read(GOOD | {"task": "continue", "prompt": "an apple"}).tokens(tokenizer) == (0, 1)
