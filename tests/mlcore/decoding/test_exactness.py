@@ -209,7 +209,7 @@ def test_rare_bins_are_put_together_and_what_has_no_mass_fails() -> None:
     assert pair_p_value(Pairs({(0, 0): 51, (0, 1): 48, (1, 1): 1}), wanted) > 0.5
     assert pair_p_value(Pairs({(0, 0): 510, (0, 1): 290, (1, 1): 200}), wanted) < LEVEL
     assert pair_p_value(Pairs({(0, 0): 51, (0, 1): 48, (2, 1): 1}), wanted) == 0
-    assert first_p_value(Pairs({(0, 0): 60, (1, 1): 40}), wanted) < LEVEL
+    assert first_p_value(Pairs({(0, 0): 600, (1, 1): 400}), wanted) < LEVEL
     # what follows a rare first token is one bin
     assert pair_p_value(Pairs({(0, 0): 50, (1, 3): 25, (1, 4): 25}), {(0, 0): 0.5, (1, -1): 0.5}) > 0.9
 
