@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-HASHES = {"target": "a1" * 32, "draft": "b2" * 32}
+HASHES = {"target": "a1" * 32, "draft": "b2" * 32, "aligned": "c3" * 32}
 EXACTNESS = "Speculative and SpecTr draw from exactly the same law."
 SPEEDS = {
     "speculative": (0.81, "Slower here, because only 31 % of the drafted tokens were accepted."),

@@ -54,14 +54,14 @@ EXAMPLES = (
     ),
     Example(
         "Towards drug-likeness",
-        "The same sentence plain, as the best of eight answers, and with controlled decoding, rewarded by QED.",
+        "The same sentence plain, as the best of eight answers, and with Transfer Q*, rewarded by QED.",
         "look for: the reward under each molecule, and what it cost in tokens",
         {
             "task": "molecule",
             "prompt": "The molecule is an aromatic amide with a piperazine ring.",
             "m1": "autoregressive",
             "m2": "best_of",
-            "m3": "cd",
+            "m3": "transfer_q",
             "m3_rollouts": "2",
             "reward": "qed",
             "alpha": "0.05",
