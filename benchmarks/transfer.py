@@ -100,7 +100,8 @@ def main() -> None:
     begun = time.monotonic()
     for name, method in methods.items():
         cells[name] = [method(task, number) for number, task in enumerate(tasks)]
-        print(f"{name}: {time.monotonic() - begun:.0f} s", flush=True)
+        seconds = time.monotonic() - begun
+        print(f"{line(row_of(name, cells[name], cells[name]))}  after {seconds:.0f} s", flush=True)
     pools = {
         model.name: [pool(model, task, sampling, n) for n, task in enumerate(tasks)]
         for model in (sft, aligned)
@@ -111,6 +112,7 @@ def main() -> None:
         size = max(1, min(POOL, round(budget / each)))
         cells[f"= best of {size}, {model.name}"] = [best(own, size) for own in pools[model.name]]
     found: dict[str, Any] = {"rows": [], "frontier": []}
+    print("all methods")
     for name, own in cells.items():
         found["rows"].append(row_of(name, own, cells["Transfer Q*"]))
         print(line(found["rows"][-1]), flush=True)
