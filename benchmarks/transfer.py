@@ -101,7 +101,9 @@ def main() -> None:
     for name, method in methods.items():
         cells[name] = [method(task, number) for number, task in enumerate(tasks)]
         seconds = time.monotonic() - begun
-        print(f"{line(row_of(name, cells[name], cells[name]))}  after {seconds:.0f} s", flush=True)
+        print(
+            f"{name}: reward {np.mean([c.reward for c in cells[name]]):.3f} after {seconds:.0f} s", flush=True
+        )
     pools = {
         model.name: [pool(model, task, sampling, n) for n, task in enumerate(tasks)]
         for model in (sft, aligned)
