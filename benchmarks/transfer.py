@@ -220,6 +220,9 @@ def pool(model: Loaded, task: Task, sampling: Sampling, seed: int) -> list[Cell]
     """Samples of one model to one prompt."""
     events = autoregressive.generate(model.decoder, [task.ids] * POOL, sampling, Seeded(1000 + seed))
     done = [event for event in events if isinstance(event, Done)]
+    done.sort(
+        key=lambda event: event.row
+    )  # they end by length, which would make the first of them the short ones
     texts = [prompts.answer(model.tokenizer, event.tokens) for event in done]
     scores = zip(task.reward(texts).tolist(), task.second(texts).tolist(), done, strict=True)
     return [Cell(reward, second, 0.0, event.counts.emitted) for reward, second, event in scores]
